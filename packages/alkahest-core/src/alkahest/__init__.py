@@ -1,0 +1,148 @@
+"""Alkahest: write a Python function once; read it, transform it, run it wherever it is cheapest.
+
+This module only lists names; each is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alkahest.compile.cache import CompileCache as CompileCache
+    from alkahest.compile.compiled import CompiledFn as CompiledFn
+    from alkahest.compile.context import active_pool as active_pool
+    from alkahest.compile.context import context as context
+    from alkahest.compile.context import symbol as symbol
+    from alkahest.compile.dispatch import CompileConfig as CompileConfig
+    from alkahest.compile.functions import compile_expr as compile_expr
+    from alkahest.compile.functions import eval_expr as eval_expr
+    from alkahest.compile.functions import explain as explain
+    from alkahest.compile.functions import flatten_exprs as flatten_exprs
+    from alkahest.compile.functions import map_exprs as map_exprs
+    from alkahest.compile.functions import numpy_eval as numpy_eval
+    from alkahest.compile.functions import numpy_eval_par as numpy_eval_par
+    from alkahest.compile.functions import unflatten_exprs as unflatten_exprs
+    from alkahest.compile.gradients import GradTracedFn as GradTracedFn
+    from alkahest.compile.gradients import grad as grad
+    from alkahest.compile.gradients import hessian as hessian
+    from alkahest.compile.gradients import jacobian as jacobian
+    from alkahest.compile.gradients import value_and_grad as value_and_grad
+    from alkahest.compile.tracing import TracedFn as TracedFn
+    from alkahest.compile.tracing import jit as jit
+    from alkahest.compile.tracing import trace as trace
+    from alkahest.compile.tracing import trace_fn as trace_fn
+    from alkahest.emitting.c import emit_c as emit_c
+    from alkahest.emitting.formats import emit as emit
+    from alkahest.errors import AlkahestError as AlkahestError
+    from alkahest.expr.expression import Expr as Expr
+    from alkahest.expr.fpcore import from_fpcore as from_fpcore
+    from alkahest.expr.fpcore_writer import to_fpcore as to_fpcore
+    from alkahest.expr.parsing import parse as parse
+    from alkahest.expr.pool import ExprPool as ExprPool
+    from alkahest.prims.arithmetic import abs as abs
+    from alkahest.prims.arithmetic import ceil as ceil
+    from alkahest.prims.arithmetic import copysign as copysign
+    from alkahest.prims.arithmetic import floor as floor
+    from alkahest.prims.arithmetic import fma as fma
+    from alkahest.prims.arithmetic import fmax as fmax
+    from alkahest.prims.arithmetic import fmin as fmin
+    from alkahest.prims.arithmetic import fmod as fmod
+    from alkahest.prims.arithmetic import max as max
+    from alkahest.prims.arithmetic import min as min
+    from alkahest.prims.arithmetic import pow as pow
+    from alkahest.prims.arithmetic import remainder as remainder
+    from alkahest.prims.arithmetic import round as round
+    from alkahest.prims.arithmetic import round_away as round_away
+    from alkahest.prims.arithmetic import sign as sign
+    from alkahest.prims.arithmetic import trunc as trunc
+    from alkahest.prims.comparison import and_ as and_
+    from alkahest.prims.comparison import eq as eq
+    from alkahest.prims.comparison import ge as ge
+    from alkahest.prims.comparison import gt as gt
+    from alkahest.prims.comparison import le as le
+    from alkahest.prims.comparison import lt as lt
+    from alkahest.prims.comparison import ne as ne
+    from alkahest.prims.comparison import not_ as not_
+    from alkahest.prims.comparison import or_ as or_
+    from alkahest.prims.comparison import piecewise as piecewise
+    from alkahest.prims.comparison import where as where
+    from alkahest.prims.elementary import acos as acos
+    from alkahest.prims.elementary import acosh as acosh
+    from alkahest.prims.elementary import asin as asin
+    from alkahest.prims.elementary import asinh as asinh
+    from alkahest.prims.elementary import atan as atan
+    from alkahest.prims.elementary import atan2 as atan2
+    from alkahest.prims.elementary import atanh as atanh
+    from alkahest.prims.elementary import cbrt as cbrt
+    from alkahest.prims.elementary import cos as cos
+    from alkahest.prims.elementary import cosh as cosh
+    from alkahest.prims.elementary import exp as exp
+    from alkahest.prims.elementary import expm1 as expm1
+    from alkahest.prims.elementary import hypot as hypot
+    from alkahest.prims.elementary import log as log
+    from alkahest.prims.elementary import log1p as log1p
+    from alkahest.prims.elementary import log2 as log2
+    from alkahest.prims.elementary import log10 as log10
+    from alkahest.prims.elementary import sin as sin
+    from alkahest.prims.elementary import sinh as sinh
+    from alkahest.prims.elementary import sqrt as sqrt
+    from alkahest.prims.elementary import tan as tan
+    from alkahest.prims.elementary import tanh as tanh
+    from alkahest.prims.special import digamma as digamma
+    from alkahest.prims.special import erf as erf
+    from alkahest.prims.special import erfc as erfc
+    from alkahest.prims.special import gamma as gamma
+    from alkahest.prims.special import lgamma as lgamma
+    from alkahest.prims.special import polygamma as polygamma
+    from alkahest.symbolic.derivative import diff as diff
+    from alkahest.symbolic.polynomial import horner as horner
+    from alkahest.symbolic.simplification import simplify as simplify
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "compile.cache": "CompileCache",
+    "compile.compiled": "CompiledFn",
+    "compile.context": "active_pool context symbol",
+    "compile.dispatch": "CompileConfig",
+    "compile.functions": "compile_expr eval_expr explain flatten_exprs map_exprs numpy_eval numpy_eval_par unflatten_exprs",
+    "compile.gradients": "GradTracedFn grad hessian jacobian value_and_grad",
+    "compile.tracing": "TracedFn jit trace trace_fn",
+    "emitting.c": "emit_c",
+    "emitting.formats": "emit",
+    "errors": "AlkahestError",
+    "expr.expression": "Expr",
+    "expr.fpcore": "from_fpcore",
+    "expr.fpcore_writer": "to_fpcore",
+    "expr.parsing": "parse",
+    "expr.pool": "ExprPool",
+    "prims.arithmetic": "abs ceil copysign floor fma fmax fmin fmod max min pow remainder round round_away sign trunc",
+    "prims.comparison": "and_ eq ge gt le lt ne not_ or_ piecewise where",
+    "prims.elementary": (
+        "acos acosh asin asinh atan atan2 atanh cbrt cos cosh exp expm1 hypot log log10 log1p log2 sin sinh sqrt tan tanh"
+    ),
+    "prims.special": "digamma erf erfc gamma lgamma polygamma",
+    "symbolic.derivative": "diff",
+    "symbolic.polynomial": "horner",
+    "symbolic.simplification": "simplify",
+}
+_WHERE = {name: f"alkahest.{module}" for module, names in _MODULES.items() for name in names.split()}
+
+# A star import must not shadow Python's own functions.
+__all__ = sorted(set(_WHERE) - {"abs", "max", "min", "pow", "round"})  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    where = _WHERE.get(name)
+    if where is None:
+        raise AttributeError(f"module 'alkahest' has no attribute {name!r}")
+    import alkahest.extend  # noqa: F401 - declares the primitives
+
+    value = getattr(importlib.import_module(where), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

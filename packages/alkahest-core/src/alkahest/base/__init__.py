@@ -1,0 +1,1 @@
+"""What everything stands on: primitives and their rule tables."""

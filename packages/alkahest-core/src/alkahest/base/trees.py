@@ -1,0 +1,92 @@
+"""Structures of arguments and results: lists, tuples, dicts, dataclasses, … carried by optree.
+
+optree is imported at first use. A dataclass that nobody registered is registered on sight, field by field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from alkahest.errors import TreeError
+
+PYTREE_NAMESPACE = "alkahest"
+"""The optree namespace in which structures are registered; users register theirs under it."""
+
+TreeDef = Any  # optree.PyTreeSpec, comparable and picklable
+
+_seen: set[type] = set()
+_lock = threading.Lock()
+
+
+def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
+    """Return the leaves of `tree`, dict entries in order of their keys, and its structure; None holds no leaf."""
+    import optree
+
+    return optree.tree_flatten(tree, is_leaf=_register_dataclass, namespace=PYTREE_NAMESPACE)
+
+
+def unflatten(leaves: Sequence[Any], treedef: TreeDef) -> Any:
+    """Return the structure `treedef` filled with `leaves`."""
+    if len(leaves) != treedef.num_leaves:
+        raise TreeError(
+            f"{len(leaves)} leaves were given for a structure of {treedef.num_leaves}.",
+            remedy="Pass as many leaves as flatten_exprs returned.",
+        )
+    return treedef.unflatten(leaves)
+
+
+def paths(tree: Any) -> list[tuple[Any, ...]]:
+    """Return the path to each leaf: indices, keys and field names."""
+    import optree
+
+    return optree.tree_paths(tree, is_leaf=_register_dataclass, namespace=PYTREE_NAMESPACE)
+
+
+def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
+    """Return `tree` with `fn` applied to each leaf."""
+    leaves, treedef = flatten(tree)
+    return treedef.unflatten([fn(leaf) for leaf in leaves])
+
+
+def is_leaf(value: Any) -> bool:
+    """Tell whether `value` is a leaf rather than a structure."""
+    _, treedef = flatten(value)
+    return treedef.is_leaf()
+
+
+def _register_dataclass(value: Any) -> bool:
+    """Register the class of an unknown dataclass; the answer is always False: nothing is made a leaf here."""
+    cls = type(value)
+    if cls in _seen or not dataclasses.is_dataclass(cls):
+        return False
+    import optree
+
+    with _lock:
+        if cls not in _seen:
+            if not _registered(cls):
+                names = [f.name for f in dataclasses.fields(cls)]
+                optree.register_pytree_node(
+                    cls,
+                    lambda obj: (tuple([getattr(obj, n) for n in names]), None, tuple(names)),
+                    lambda _, children: _rebuild(cls, names, children),
+                    namespace=PYTREE_NAMESPACE,
+                )
+            _seen.add(cls)
+    return False
+
+
+def _registered(cls: type) -> bool:
+    import optree
+
+    return cls in optree.register_pytree_node.get(namespace=PYTREE_NAMESPACE)
+
+
+def _rebuild(cls: Any, names: list[str], children: Any) -> Any:
+    """Make an instance without `__init__`, which may check or convert what tracing puts in the fields."""
+    made = object.__new__(cls)
+    for name, child in zip(names, children, strict=True):
+        object.__setattr__(made, name, child)
+    return made

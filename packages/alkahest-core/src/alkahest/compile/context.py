@@ -1,0 +1,81 @@
+"""The active context: a pool and settings for a block of code, per thread and async task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+from alkahest.errors import ContextError
+from alkahest.expr.building import building
+from alkahest.expr.expression import Expr
+from alkahest.expr.pool import ExprPool
+
+
+@dataclass(frozen=True)
+class ActiveContext:
+    """What a `context` block sets."""
+
+    pool: ExprPool | None = None
+    domain: str | None = None
+    simplify: bool = False
+
+
+_current: ContextVar[ActiveContext] = ContextVar("alkahest_context", default=ActiveContext())  # noqa: B039 - frozen
+
+
+@contextmanager
+def context(
+    *, pool: ExprPool | None = None, domain: str | None = None, simplify: bool | None = None
+) -> Iterator[ActiveContext]:
+    """Set the pool, the default domain of symbols, and whether expressions are built in canonical form.
+
+    Blocks nest and inherit what they do not set; each thread and async task has its own.
+
+    >>> import alkahest
+    >>> with alkahest.context(pool=alkahest.ExprPool(), simplify=True):
+    ...     z = alkahest.symbol("z")
+    ...     z**2 + 0 * z
+    z^2
+    """
+    changes = {k: v for k, v in (("pool", pool), ("domain", domain), ("simplify", simplify)) if v is not None}
+    active = replace(_current.get(), **changes)
+    with ExitStack() as stack:
+        if simplify is not None:
+            stack.enter_context(building(_canonical_builder() if simplify else None))
+        token = _current.set(active)
+        try:
+            yield active
+        finally:
+            _current.reset(token)
+
+
+def _canonical_builder():  # noqa: ANN202 - a Builder; imported late so that a context costs nothing at import
+    from alkahest.symbolic.canonical import canonical_node
+
+    return canonical_node
+
+
+def active_context() -> ActiveContext:
+    """Return the settings in force here."""
+    return _current.get()
+
+
+def active_pool() -> ExprPool:
+    """Return the pool of the active context, or raise `ContextError`."""
+    pool = _current.get().pool
+    if pool is None:
+        raise ContextError("no context with a pool is active.", remedy="Open one: with context(pool=ExprPool()): …")
+    return pool
+
+
+def symbol(name: str, domain: str | None = None) -> Expr:
+    """Return the symbol `name` of the active context's pool, in its default domain unless one is given.
+
+    >>> import alkahest
+    >>> with alkahest.context(pool=alkahest.ExprPool(), domain="positive"):
+    ...     alkahest.symbol("r").domain
+    'positive'
+    """
+    return active_pool().symbol(name, domain or _current.get().domain)

@@ -1,0 +1,194 @@
+"""The functions users call: compile, evaluate, evaluate on arrays, explain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from alkahest.base import trees
+from alkahest.compile import driver
+from alkahest.compile.columns import import_array
+from alkahest.compile.compiled import CompiledFn, number
+from alkahest.compile.dispatch import CompileConfig
+from alkahest.compile.driver import Explanation
+from alkahest.compile.interpreter import InterpreterBackend
+from alkahest.compile.tracing import TracedFn
+from alkahest.errors import ConfigError, DomainError, NotASymbolError, OperandError, UnknownSymbolError
+from alkahest.expr.expression import Expr
+from alkahest.expr.pool import ExprPool
+from alkahest.expr.tape import Tape, linearize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def tape_of(expr: Expr | Sequence[Expr], inputs: Sequence[Expr]) -> Tape:
+    """Return the tape of one expression or of several."""
+    outputs = [expr] if isinstance(expr, Expr) else list(expr)
+    pool = next((e.pool for e in (*outputs, *inputs) if isinstance(e, Expr)), None)
+    if pool is None:
+        raise OperandError("there is no expression to compile.", remedy="Pass an Expr or a list of them.")
+    return linearize([pool.expr(o) for o in outputs], inputs)
+
+
+def _config(config: CompileConfig | None, settings: dict[str, Any]) -> CompileConfig:
+    if config is not None and settings:
+        raise ConfigError(
+            "both config= and single settings were given.", remedy="Put all settings in CompileConfig(…)."
+        )
+    try:
+        return config or CompileConfig(**settings)
+    except TypeError:
+        known = ", ".join(CompileConfig.__dataclass_fields__)
+        raise ConfigError(
+            f"unknown setting among {', '.join(settings)}.", remedy=f"The settings are {known}."
+        ) from None
+
+
+def compile_expr(
+    expr: Expr | Sequence[Expr], inputs: Sequence[Expr], config: CompileConfig | None = None, **settings: Any
+) -> CompiledFn:
+    """Compile one expression, or a list of them, as a function of `inputs`.
+
+    Settings are given as a `CompileConfig` or one by one (`expected_evals=1e6`, `backend="llvm"`). Dispatch picks the
+    tier; see `CompiledFn.explain`. Duplicate inputs, symbols that are no inputs and symbols of another pool raise.
+
+    >>> from alkahest import ExprPool
+    >>> x, y = ExprPool().symbols("x y")
+    >>> compile_expr([x + y, x * y], [x, y])([2.0, 3.0])
+    [5.0, 6.0]
+    """
+    return CompiledFn(tape_of(expr, inputs), _config(config, settings))
+
+
+def explain(
+    expr: Expr | Sequence[Expr], inputs: Sequence[Expr], config: CompileConfig | None = None, **settings: Any
+) -> Explanation:
+    """Return which tier would run an expression, with every tier's prediction or reason, without compiling it.
+
+    >>> from alkahest import ExprPool
+    >>> x = ExprPool().symbol("x")
+    >>> explain(x + 1, [x], expected_evals=1).tier
+    'interpreter'
+    """
+    candidates = driver.candidates_for(tape_of(expr, inputs), _config(config, settings), probe=True)
+    tier = next((c.name for c in candidates if c.usable), "")
+    return Explanation(tier, candidates, ())
+
+
+def eval_expr(expr: Expr | Sequence[Expr], bindings: Mapping[Any, Any], *, allow_nonfinite: bool = False) -> Any:
+    """Return the value of `expr` where each symbol, or name, of `bindings` has its value; a float, or a list of them.
+
+    Symbols that `expr` does not use may be bound as well. A result that is nan or infinite raises `DomainError`,
+    unless `allow_nonfinite=True`.
+
+    >>> from alkahest import ExprPool
+    >>> x = ExprPool().symbol("x")
+    >>> eval_expr(x**2, {x: 3.0})
+    9.0
+    """
+    single = isinstance(expr, Expr)
+    outputs = [expr] if isinstance(expr, Expr) else list(expr)
+    if not outputs:
+        return []
+    values = _bindings(outputs[0].pool, bindings)
+    tape = linearize(outputs, list(values))
+    kernel = InterpreterBackend().compile(tape, CompileConfig().options())
+    result = kernel.scalar(list(values.values()))
+    found = [result] if isinstance(result, float) else result
+    for value, out in zip(found, outputs, strict=True):
+        if not allow_nonfinite and not math.isfinite(value):
+            raise DomainError(
+                f"{out.to_string(60)} is {value} there.",
+                remedy="Check the point, or pass allow_nonfinite=True to get the value.",
+            )
+    return found[0] if single else found
+
+
+def _bindings(pool: ExprPool, bindings: Mapping[Any, Any]) -> dict[Expr, float]:
+    values: dict[Expr, float] = {}
+    for key, value in bindings.items():
+        symbol = pool.find_symbol(key) if isinstance(key, str) else key
+        if symbol is None:
+            raise UnknownSymbolError(f"no symbol of the pool is called {key!r}.", remedy="Bind symbols that exist.")
+        if not isinstance(symbol, Expr) or symbol.op != "symbol":
+            raise NotASymbolError(f"{key!r} is bound and is no symbol.", remedy="Bind symbols, or their names.")
+        values[pool.expr(symbol)] = number(value)
+    return values
+
+
+def numpy_eval(f: CompiledFn | TracedFn, *xs: Any, out: NDArray[Any] | None = None) -> Any:
+    """Evaluate `f` over arrays, one per input, broadcast as NumPy does; the result is a NumPy array.
+
+    Anything with DLPack or `__array__` enters without a copy where dtype and layout allow. Several outputs give a
+    first axis of their number. A `CompiledFn` also takes `out`.
+
+    >>> from alkahest import ExprPool, compile_expr
+    >>> x = ExprPool().symbol("x")
+    >>> numpy_eval(compile_expr(x**2, [x]), [1.0, 2.0])
+    array([1., 4.])
+    """
+    return _evaluate(f, xs, out, 1)
+
+
+def numpy_eval_par(f: CompiledFn | TracedFn, *xs: Any, out: NDArray[Any] | None = None) -> Any:
+    """Do what `numpy_eval` does on all cores, where the kernel releases the GIL; the values are the same.
+
+    >>> from alkahest import ExprPool, compile_expr
+    >>> x = ExprPool().symbol("x")
+    >>> numpy_eval_par(compile_expr(x**2, [x]), [1.0, 2.0])
+    array([1., 4.])
+    """
+    from alkahest.compile.threads import cores
+
+    return _evaluate(f, xs, out, cores())
+
+
+def _evaluate(f: CompiledFn | TracedFn, xs: Sequence[Any], out: NDArray[Any] | None, threads: int) -> Any:
+    if isinstance(f, TracedFn):
+        leaves = f.program.bind(xs, {})
+        compiled = f.compiled
+        result = compiled.evaluate([import_array(x, compiled.dtype) for x in leaves], out=out, threads=threads)
+        if f.program.out_tree.is_leaf():
+            return result
+        return trees.unflatten([result] if compiled.n_outputs == 1 else list(result), f.program.out_tree)
+    if not isinstance(f, CompiledFn):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OperandError(
+            f"a {type(f).__name__} cannot be evaluated over arrays.",
+            remedy="Pass what compile_expr, trace or jit return.",
+        )
+    return f.evaluate([import_array(x, f.dtype) for x in xs], out=out, threads=threads)
+
+
+def flatten_exprs(tree: Any) -> tuple[list[Any], trees.TreeDef]:
+    """Return the leaves of a structure of expressions and its tree definition, which compares.
+
+    >>> from alkahest import ExprPool
+    >>> x, y = ExprPool().symbols("x y")
+    >>> leaves, treedef = flatten_exprs({"a": x, "b": [y, x * y]})
+    >>> leaves
+    [x, y, x*y]
+    """
+    return trees.flatten(tree)
+
+
+def unflatten_exprs(leaves: Sequence[Any], treedef: trees.TreeDef) -> Any:
+    """Return the structure `treedef` with `leaves` in it.
+
+    >>> leaves, treedef = flatten_exprs({"a": 1, "b": [2]})
+    >>> unflatten_exprs([3, 4], treedef)
+    {'a': 3, 'b': [4]}
+    """
+    return trees.unflatten(leaves, treedef)
+
+
+def map_exprs(fn: Any, tree: Any) -> Any:
+    """Return `tree` with `fn` applied to each expression in it; other leaves stay.
+
+    >>> from alkahest import ExprPool, simplify
+    >>> x = ExprPool().symbol("x")
+    >>> map_exprs(simplify, [x + x, {"k": x * 0}])
+    [2*x, {'k': 0}]
+    """
+    return trees.map_leaves(lambda leaf: fn(leaf) if isinstance(leaf, Expr) else leaf, tree)

@@ -1,0 +1,80 @@
+"""What core and a backend say to each other; deliberately tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from alkahest.errors import ConfigError
+from alkahest.expr.tape import Tape
+
+Column = tuple[int, int]  # integer address, byte stride (0: one value for all points)
+
+DTYPES = {"f64": 8, "f32": 4}
+ACCURACIES = ("1ulp", "4ulp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompileOptions:
+    """What a backend is told beside the tape.
+
+    `dtype` is "f64" or "f32", for all columns alike. `contract=True` lets the emitter fuse a product used once into a
+    multiply-add; False asks for every operation rounded by itself. `accuracy` is "1ulp" or "4ulp".
+    """
+
+    dtype: str = "f64"
+    contract: bool = True
+    accuracy: str = "1ulp"
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"dtype {self.dtype!r} is not known.", remedy="Use 'f64' or 'f32'.")
+        if self.accuracy not in ACCURACIES:
+            raise ConfigError(f"accuracy {self.accuracy!r} is not known.", remedy="Use '1ulp' or '4ulp'.")
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """Code for one tape.
+
+    Three attributes are optional. `contiguous = True` asks core for columns without gaps or broadcasts.
+    `releases_gil = True` says that `call_columns` may run in several threads at once. `scalar` is a callable that
+    takes one list or tuple of floats, or the floats themselves, and returns a float, or a list for several outputs.
+    """
+
+    n_inputs: int
+    n_outputs: int
+
+    @property
+    def artifacts(self) -> Mapping[str, str]:
+        """Texts that went into the kernel: {"llvm-ir": …}, {"ptx": …}."""
+        ...
+
+    def call_columns(self, n: int, columns: Sequence[Column], out: Sequence[Column]) -> None:
+        """Evaluate `n` points from `columns` into `out`, one dtype for all: the one compiled for."""
+        ...
+
+
+class DeviceKernel(Kernel, Protocol):
+    """A kernel that also takes addresses on its own device."""
+
+    def call_device_ptrs(self, n: int, columns: Sequence[int], out: Sequence[int], stream: int = 0) -> None:
+        """Enqueue `n` points on `stream`; columns are contiguous device buffers."""
+        ...
+
+
+class Backend(Protocol):
+    """One tier. It is made once per process and may be asked from several threads."""
+
+    def unavailable(self) -> str:
+        """Return "" where the tier can run on this machine, else the reason it cannot."""
+        ...
+
+    def refuses(self, tape: Tape) -> str:
+        """Return "" where this tape can be compiled, else the reason it cannot."""
+        ...
+
+    def compile(self, tape: Tape, options: CompileOptions) -> Kernel:
+        """Return the kernel of `tape`."""
+        ...

@@ -1,0 +1,159 @@
+"""The tape: a flat scalar program, and all of an expression that a backend ever sees."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from alkahest.errors import (
+    DuplicateInputError,
+    NotASymbolError,
+    NumberOverflowError,
+    PoolMismatchError,
+    UnknownSymbolError,
+)
+from alkahest.expr.expression import Expr
+from alkahest.expr.pool import CONSTANTS, LEAVES, ExprPool
+from alkahest.expr.traversal import reachable
+
+TAPE_VERSION = 1
+
+
+class Instr(NamedTuple):
+    """One instruction: the name of a primitive, the slots it reads, and static parameters."""
+
+    op: str
+    args: tuple[int, ...]
+    params: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Tape:
+    """A straight-line scalar program.
+
+    Slots are numbered: the inputs, then the constants, then one for each instruction, which reads lower slots only.
+    An output may name any slot. Tapes are hashable and picklable and hold neither pool nor expressions.
+    """
+
+    inputs: tuple[str, ...]
+    consts: tuple[float, ...]
+    instrs: tuple[Instr, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def n_slots(self) -> int:
+        """The number of slots."""
+        return len(self.inputs) + len(self.consts) + len(self.instrs)
+
+    @cached_property
+    def ops(self) -> frozenset[str]:
+        """The names of the primitives used."""
+        return frozenset([i.op for i in self.instrs])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the tape computes, names of inputs left out, as 64 hexadecimal digits."""
+        h = hashlib.sha256(f"alkahest-tape {TAPE_VERSION} {len(self.inputs)}".encode())
+        h.update(",".join([c.hex() for c in self.consts]).encode())
+        h.update(";".join([f"{i.op}{i.args}{i.params or ''}" for i in self.instrs]).encode())
+        h.update(repr(self.outputs).encode())
+        return h.hexdigest()
+
+    def __str__(self) -> str:
+        lines = [f"tape({', '.join(self.inputs)})"]
+        lines += [f"  %{len(self.inputs) + k} = {c!r}" for k, c in enumerate(self.consts)]
+        base = len(self.inputs) + len(self.consts)
+        names = [f"%{k}" for k in range(self.n_slots)]
+        for k, i in enumerate(self.instrs):
+            params = "".join(f" {key}={value!r}" for key, value in i.params)
+            lines.append(f"  %{base + k} = {i.op} {', '.join(names[a] for a in i.args)}{params}")
+        return "\n".join([*lines, f"  return {', '.join(names[o] for o in self.outputs)}"])
+
+
+def check_inputs(pool: ExprPool, inputs: Iterable[Any]) -> list[Expr]:
+    """Return `inputs` as symbols of `pool`, each once, or raise what is wrong with them."""
+    symbols: list[Expr] = []
+    seen: set[int] = set()
+    for item in inputs:
+        if not isinstance(item, Expr) or item.op != "symbol":
+            raise NotASymbolError(
+                f"{item!r} stands among the inputs and is no symbol.",
+                remedy="List symbols of the pool as inputs.",
+            )
+        if item.pool is not pool:
+            raise PoolMismatchError(
+                f"the input {item.name} is a symbol of another pool.",
+                remedy="Use the pool that holds the expression.",
+            )
+        if item.id in seen:
+            raise DuplicateInputError(f"the input {item.name} is listed twice.", remedy="List each symbol once.")
+        seen.add(item.id)
+        symbols.append(item)
+    return symbols
+
+
+def literal_float(pool: ExprPool, ident: int) -> float:
+    """Return a literal node as the nearest float; an exact number beyond the range of floats raises."""
+    node = pool._nodes[ident]  # pyright: ignore[reportPrivateUsage]
+    if node[0] == "const":
+        return CONSTANTS[node[1]]
+    try:
+        return node[1] / node[2] if node[0] == "rational" else float(node[1])
+    except OverflowError:
+        digits = len(str(abs(node[1]).bit_length()))
+        raise NumberOverflowError(
+            f"an exact number of about 2^{abs(node[1]).bit_length()} does not fit a float ({digits} digits of exponent).",
+            remedy="Simplify the expression first, or scale it so that its numbers stay below 1.8e308.",
+        ) from None
+
+
+def linearize(outputs: Sequence[Expr], inputs: Iterable[Any]) -> Tape:
+    """Return the tape that computes `outputs` from `inputs`, each shared node once.
+
+    Raises `UnknownSymbolError` where an output uses a symbol that is no input.
+    """
+    if not outputs:
+        return Tape(tuple([str(i) for i in inputs]), (), (), ())
+    pool = outputs[0].pool
+    for out in outputs:
+        if out.pool is not pool:
+            raise PoolMismatchError("the outputs are of two pools.", remedy="Build all outputs in one ExprPool.")
+    symbols = check_inputs(pool, inputs)
+    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    order = reachable(pool, [o.id for o in outputs])
+    slot = {s.id: k for k, s in enumerate(symbols)}
+    consts: dict[str, int] = {}
+    values: list[float] = []
+    body: list[int] = []
+    for i in order:
+        head = nodes[i][0]
+        if head not in LEAVES:
+            body.append(i)
+        elif head == "symbol":
+            _require_input(slot, i, nodes[i][1], symbols)
+        else:
+            value = literal_float(pool, i)
+            at = consts.setdefault(value.hex(), len(values))
+            if at == len(values):
+                values.append(value)
+            slot[i] = len(symbols) + at
+    base = len(symbols) + len(values)
+    instrs: list[Instr] = []
+    for k, i in enumerate(body):
+        node = nodes[i]
+        instrs.append(Instr(node[0], tuple([slot[a] for a in node[1:]])))
+        slot[i] = base + k
+    names = tuple([str(s.name) for s in symbols])
+    return Tape(names, tuple(values), tuple(instrs), tuple([slot[o.id] for o in outputs]))
+
+
+def _require_input(slot: dict[int, int], ident: int, name: str, symbols: list[Expr]) -> None:
+    if ident not in slot:
+        listed = ", ".join(str(s.name) for s in symbols) or "none"
+        raise UnknownSymbolError(
+            f"the expression uses the symbol {name}, which is no input (inputs: {listed}).",
+            remedy="Add it to the inputs, or substitute a value for it.",
+        )

@@ -1,0 +1,71 @@
+"""Walks over the DAG: loops over ids, never recursion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from alkahest.errors import OperandError
+from alkahest.expr.expression import Expr
+from alkahest.expr.pool import LEAVES, ExprPool
+
+
+def reachable(pool: ExprPool, roots: Iterable[int]) -> list[int]:
+    """Return the ids reachable from `roots`, ascending, which is children before parents."""
+    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        node = nodes[stack.pop()]
+        if node[0] in LEAVES:
+            continue
+        for child in node[1:]:
+            if child not in seen:
+                seen.add(child)
+                stack.append(child)
+    return sorted(seen)
+
+
+def tree_size(expr: Expr) -> int:
+    """Return the number of nodes of `expr` written out as a tree."""
+    nodes = expr.pool._nodes  # pyright: ignore[reportPrivateUsage]
+    size: dict[int, int] = {}
+    for i in reachable(expr.pool, [expr.id]):
+        node = nodes[i]
+        size[i] = 1 if node[0] in LEAVES else 1 + sum([size[c] for c in node[1:]])
+    return size[expr.id]
+
+
+def rebuild(roots: list[Expr], leaf: Callable[[int], Expr | None], into: ExprPool | None = None) -> list[Expr]:
+    """Return `roots` with every node for which `leaf` gives a replacement replaced, parents built anew."""
+    pool = roots[0].pool
+    target = into or pool
+    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    new: dict[int, int] = {}
+    for i in reachable(pool, [r.id for r in roots]):
+        given = leaf(i)
+        if given is not None:
+            new[i] = given.id
+            continue
+        node = nodes[i]
+        if node[0] in LEAVES:
+            new[i] = i if target is pool else target._intern(node)  # pyright: ignore[reportPrivateUsage]
+            continue
+        args = tuple([new[c] for c in node[1:]])
+        unchanged = target is pool and args == node[1:]
+        new[i] = i if unchanged else target._build(node[0], args).id  # pyright: ignore[reportPrivateUsage]
+    return [Expr(target, new[r.id]) for r in roots]
+
+
+def substitute(expr: Expr, replacements: Mapping[Any, Any]) -> Expr:
+    """Return `expr` with the keys of `replacements` replaced by their values, all at once."""
+    pool = expr.pool
+    table: dict[int, Expr] = {}
+    for key, value in replacements.items():
+        if not isinstance(key, Expr):
+            raise OperandError(
+                f"{key!r} cannot be replaced: it is no expression.",
+                remedy="Use symbols or expressions as keys.",
+            )
+        table[pool.expr(key).id] = pool.expr(value)
+    return rebuild([expr], table.get)[0]

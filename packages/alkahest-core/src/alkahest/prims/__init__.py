@@ -1,0 +1,1 @@
+"""Primitives, each a declaration: name, what it computes, its partial derivatives, how targets say it."""

@@ -1,0 +1,24 @@
+"""Settings read from the environment, in one place."""
+
+from __future__ import annotations
+
+import os
+
+
+def plugin_allowlist() -> frozenset[str] | None:
+    """Return the plugins named by `ALKAHEST_PLUGINS`: None for all, an empty set for none."""
+    text = os.environ.get("ALKAHEST_PLUGINS")
+    if text is None:
+        return None
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def debug_level() -> int:
+    """Return `ALKAHEST_DEBUG`: 0 silent, 1 dispatch, 2 tapes, 3 generated code as well."""
+    text = os.environ.get("ALKAHEST_DEBUG", "0")
+    return int(text) if text.isdigit() else 0
+
+
+def dump_directory() -> str | None:
+    """Return the directory of `ALKAHEST_DUMP`, in which tapes and generated code are written, or None."""
+    return os.environ.get("ALKAHEST_DUMP") or None

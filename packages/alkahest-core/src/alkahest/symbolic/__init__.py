@@ -1,0 +1,1 @@
+"""Algebra on expressions: derivatives, cheap folding, the canonical form, polynomials."""

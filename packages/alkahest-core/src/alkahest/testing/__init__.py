@@ -1,0 +1,21 @@
+"""For authors of backends: a conformance suite, a corpus, random formulas, a tier that does as it is told.
+
+Needs the extra `testing` of alkahest-core (pytest, hypothesis).
+"""
+
+from __future__ import annotations
+
+from alkahest.errors import MissingPackageError
+
+try:
+    from alkahest.testing.backends import offered_backends as offered_backends
+    from alkahest.testing.corpus import Case as Case
+    from alkahest.testing.corpus import corpus as corpus
+    from alkahest.testing.null_backend import NullBackend as NullBackend
+    from alkahest.testing.null_backend import null_tier as null_tier
+    from alkahest.testing.suites import BackendSuite as BackendSuite
+except ModuleNotFoundError as error:
+    raise MissingPackageError(
+        f"alkahest.testing needs the package {error.name}.",
+        remedy='Install it from the source tree: pip install "./packages/alkahest-core[testing]".',
+    ) from error

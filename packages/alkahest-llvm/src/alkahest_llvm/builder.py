@@ -1,0 +1,428 @@
+"""Write LLVM IR by computing with values: the interface in which lowering rules and math kernels are written.
+
+A `Builder` writes the body of one function as text; a `Value` is one result in it, with Python's operators. The same
+Python code gives scalars at width 1 and explicit vectors at any other width, so a rule or kernel is written once.
+No fast-math flag is ever written: what the operators say is what runs, in that order, so that every width and code
+generation level gives the same bits.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from alkahest_llvm.module_text import ModuleText
+
+Number: TypeAlias = "Value | float | int"
+
+_SUFFIX = {"double": "f64", "float": "f32", "i64": "i64", "i128": "i128", "i1": "i1"}
+_FLOATS = ("double", "float")
+_FLOAT_COMPARISON = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
+_INTEGER_COMPARISON = {"lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge", "eq": "eq", "ne": "ne"}
+
+
+def literal(number: float | int, kind: str) -> str:
+    """Return `number` as LLVM writes a constant of the element type `kind`; floats are exact hexadecimal."""
+    if kind == "double":
+        return f"0x{struct.unpack('<Q', struct.pack('<d', float(number)))[0]:016X}"
+    if kind == "float":
+        return literal(round_to_single(float(number)), "double")
+    if kind == "i1":
+        return "true" if number else "false"
+    bits = int(number) & 0xFFFFFFFFFFFFFFFF
+    return str(bits - (1 << 64) if bits >> 63 else bits)
+
+
+def round_to_single(number: float) -> float:
+    """Return `number` rounded to single precision, beyond its range an infinity."""
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", number))[0])
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
+class Value:
+    """One scalar or vector in the function being written.
+
+    `+ - * /` and unary `-` work on numbers, `& | ^ << >>` on integers and truth values (`>>` is logical), `~` on truth
+    values; `< <= > >=` compare and give truth values, false where a nan takes part. For equality there are the
+    functions `equal` and `unequal`. A Python number on either side becomes a constant of the other side's type.
+    """
+
+    __slots__ = ("builder", "kind", "number", "ref")
+
+    def __init__(self, builder: Builder, kind: str, ref: str, number: float | int | None = None) -> None:
+        self.builder = builder
+        self.kind = kind
+        self.ref = ref
+        self.number = number
+
+    def __repr__(self) -> str:
+        return f"Value({self.builder.types[self.kind]} {self.ref})"
+
+    def _binary(self, opcode: str, left: Number, right: Number) -> Value:
+        b, kind = self.builder, self.kind
+        first, second = b.lift(left, kind), b.lift(right, kind)
+        return b.emit(kind, f"{opcode} {b.types[kind]} {first.ref}, {second.ref}")
+
+    def _arithmetic(self, name: str, left: Number, right: Number) -> Value:
+        return self._binary(f"f{name}" if self.kind in _FLOATS else name, left, right)
+
+    def __add__(self, other: Number) -> Value:
+        return self._arithmetic("add", self, other)
+
+    def __radd__(self, other: Number) -> Value:
+        return self._arithmetic("add", other, self)
+
+    def __sub__(self, other: Number) -> Value:
+        return self._arithmetic("sub", self, other)
+
+    def __rsub__(self, other: Number) -> Value:
+        return self._arithmetic("sub", other, self)
+
+    def __mul__(self, other: Number) -> Value:
+        return self._arithmetic("mul", self, other)
+
+    def __rmul__(self, other: Number) -> Value:
+        return self._arithmetic("mul", other, self)
+
+    def __truediv__(self, other: Number) -> Value:
+        return self._binary("fdiv", self, other)
+
+    def __rtruediv__(self, other: Number) -> Value:
+        return self._binary("fdiv", other, self)
+
+    def __neg__(self) -> Value:
+        b = self.builder
+        return b.emit(self.kind, f"fneg {b.types[self.kind]} {self.ref}")
+
+    def __and__(self, other: Number) -> Value:
+        return self._binary("and", self, other)
+
+    def __or__(self, other: Number) -> Value:
+        return self._binary("or", self, other)
+
+    def __xor__(self, other: Number) -> Value:
+        return self._binary("xor", self, other)
+
+    def __invert__(self) -> Value:
+        return self._binary("xor", self, True if self.kind == "i1" else -1)
+
+    def __lshift__(self, other: Number) -> Value:
+        return self._binary("shl", self, other)
+
+    def __rshift__(self, other: Number) -> Value:
+        return self._binary("lshr", self, other)
+
+    def compare(self, relation: str, other: Number) -> Value:
+        """Return the truth value of a relation: lt, le, gt, ge, eq, ne, or an LLVM predicate such as `ult`, `uno`."""
+        b, kind = self.builder, self.kind
+        second = b.lift(other, kind)
+        if kind in _FLOATS:
+            predicate = f"fcmp {_FLOAT_COMPARISON.get(relation, relation)}"
+        else:
+            predicate = f"icmp {_INTEGER_COMPARISON.get(relation, relation)}"
+        return b.emit("i1", f"{predicate} {b.types[kind]} {self.ref}, {second.ref}")
+
+    def __lt__(self, other: Number) -> Value:
+        return self.compare("lt", other)
+
+    def __le__(self, other: Number) -> Value:
+        return self.compare("le", other)
+
+    def __gt__(self, other: Number) -> Value:
+        return self.compare("gt", other)
+
+    def __ge__(self, other: Number) -> Value:
+        return self.compare("ge", other)
+
+
+class Builder:
+    """Writes the body of one function: `width` lanes, 1 for scalars.
+
+    `real` is the type of the tape's numbers ("double" or "float"), `accuracy` and `contract` are the options that a
+    rule may look at. `memo` is free for rules to share work between instructions: `builder.memo[key] = value`.
+    """
+
+    def __init__(
+        self,
+        module: ModuleText,
+        width: int = 1,
+        *,
+        real: str = "double",
+        accuracy: str = "1ulp",
+        contract: bool = True,
+    ) -> None:
+        self.module = module
+        self.width = width
+        self.real = real
+        self.accuracy = accuracy
+        self.contract = contract
+        self.lines: list[str] = []
+        self.memo: dict[Any, Any] = {}
+        self.block = "entry"
+        self._used: dict[str, frozenset[str]] = {}
+        self._count = 0
+        vector = "{}" if width == 1 else f"<{width} x {{}}>"
+        self.types = {kind: vector.format(kind) for kind in _SUFFIX}
+        self._suffixes = {k: s if width == 1 else f"v{width}{s}" for k, s in _SUFFIX.items()}
+
+    # values
+
+    def constant(self, number: float | int, kind: str = "") -> Value:
+        """Return a constant of the element type `kind`, by default the tape's real type."""
+        kind = kind or self.real
+        text = literal(number, kind)
+        return Value(self, kind, text if self.width == 1 else f"splat ({kind} {text})", number)
+
+    def lift(self, value: Number, kind: str) -> Value:
+        """Return `value` itself, or a constant of type `kind` where it is a Python number."""
+        return value if isinstance(value, Value) else self.constant(value, kind)
+
+    def emit(self, kind: str, text: str) -> Value:
+        """Append the instruction `text` and return its result, of element type `kind`."""
+        self._count += 1
+        ref = f"%v{self._count}"
+        self.lines.append(f"  {ref} = {text}")
+        return Value(self, kind, ref)
+
+    def intrinsic(self, name: str, *args: Number, kind: str = "", result: str = "") -> Value:
+        """Call the LLVM intrinsic `llvm.name`, overloaded on the type of its first argument."""
+        kind = kind or next(a.kind for a in args if isinstance(a, Value))
+        typed = self.types[kind]
+        full = f"@llvm.{name}.{self._suffixes[kind]}"
+        returns = self.types[result or kind]
+        self.module.declare(full, f"{returns} {full}({', '.join([typed] * len(args))})")
+        refs = ", ".join([f"{typed} {self.lift(a, kind).ref}" for a in args])
+        return self.emit(result or kind, f"call {returns} {full}({refs})")
+
+    def convert(self, opcode: str, value: Value, kind: str) -> Value:
+        """Apply a conversion (`bitcast`, `fpext`, `fptrunc`, `sitofp`, `trunc`, `zext`, …) to the element type `kind`."""
+        if value.kind == kind:
+            return value
+        key = (opcode, value.ref, kind)
+        found = self.memo.get(key)
+        if found is None:
+            text = f"{opcode} {self.types[value.kind]} {value.ref} to {self.types[kind]}"
+            found = self.memo[key] = self.emit(kind, text)
+        return found
+
+    def as_double(self, value: Value) -> Value:
+        """Return `value` in double precision."""
+        if value.number is not None:
+            return self.constant(float(value.ref_number()), "double") if False else self._double_constant(value)
+        return self.convert("fpext", value, "double")
+
+    def _double_constant(self, value: Value) -> Value:
+        number = float(value.number or 0.0)
+        return self.constant(round_to_single(number) if value.kind == "float" else number, "double")
+
+    def as_real(self, value: Value) -> Value:
+        """Return `value` in the tape's real type, rounded where that is single precision."""
+        return self.convert("fptrunc", value, self.real)
+
+    # truth values
+
+    def boolean(self, condition: Value) -> Value:
+        """Return a truth value as the number 1 or 0, which is how tapes hold it."""
+        number = select(condition, self.constant(1.0), self.constant(0.0))
+        self.memo["truth", number.ref] = condition
+        return number
+
+    def truth(self, number: Value) -> Value:
+        """Return whether `number` is not zero; nan counts as true."""
+        found = self.memo.get(("truth", number.ref))
+        return number.compare("ne", 0.0) if found is None else found
+
+    # kernels and control flow
+
+    def kernel(self, name: str, *args: Value) -> Value:
+        """Return the value of the math kernel `name` of `alkahest_llvm.vecmath` at `args`."""
+        return self.kernels(name, *args)[0]
+
+    def kernels(self, name: str, *args: Value) -> tuple[Value, ...]:
+        """Return all results of a math kernel that has several, such as `sincos`.
+
+        Kernels compute in double precision; for single precision arguments and results are converted.
+        """
+        key = ("kernel", name, tuple([a.ref for a in args]))
+        found = self.memo.get(key)
+        if found is None:
+            wide = [self.as_double(a) for a in args]
+            results = self.module.apply_kernel(self, name, wide)
+            if any(a.kind == "float" for a in args):
+                results = tuple([self.as_real(r) for r in results])
+            found = self.memo[key] = results
+        return found
+
+    def consumers(self, value: Value) -> frozenset[str]:
+        """Return the names of the tape's ops that read `value`: a rule may serve two of them at once."""
+        return self._used.get(value.ref, frozenset())
+
+    def note_consumers(self, value: Value, ops: frozenset[str]) -> None:
+        """Record which ops read `value`; the code generator does this before it applies rules."""
+        self._used[value.ref] = self.consumers(value) | ops
+
+    def start_block(self, label: str) -> None:
+        """Begin a basic block; what follows goes there."""
+        self.lines.append(f"{label}:")
+        self.block = label
+
+    def new_label(self, stem: str) -> str:
+        """Return a label not used before in this function."""
+        self._count += 1
+        return f"{stem}{self._count}"
+
+    @contextmanager
+    def _own_memo(self) -> Iterator[None]:
+        saved, self.memo = self.memo, dict(self.memo)
+        yield
+        self.memo = saved
+
+    def if_any(
+        self, condition: Value, rare: Callable[[], Sequence[Value]], usual: Sequence[Value]
+    ) -> tuple[Value, ...]:
+        """Return `usual`, or what `rare()` gives where `condition` holds in any lane; `rare` runs only then."""
+        before, inside, after = self.block, self.new_label("rare"), self.new_label("join")
+        any_lane = condition.ref if self.width == 1 else self._any_lane(condition)
+        self.lines.append(f"  br i1 {any_lane}, label %{inside}, label %{after}")
+        self.start_block(inside)
+        with self._own_memo():
+            others = rare()
+        leaving = self.block
+        self.lines.append(f"  br label %{after}")
+        self.start_block(after)
+        return tuple(
+            [
+                self.emit(u.kind, f"phi {self.types[u.kind]} [{u.ref}, %{before}], [{r.ref}, %{leaving}]")
+                for u, r in zip(usual, others, strict=True)
+            ]
+        )
+
+    def _any_lane(self, condition: Value) -> str:
+        name = f"@llvm.vector.reduce.or.v{self.width}i1"
+        self.module.declare(name, f"i1 {name}({self.types['i1']})")
+        return self.emit("i1", f"call i1 {name}({self.types['i1']} {condition.ref})").ref
+
+    def element(self, table: str, kind: str, index: Value) -> Value:
+        """Return an entry of a constant table of the module (scalars only)."""
+        self._count += 1
+        pointer = f"%p{self._count}"
+        self.lines.append(f"  {pointer} = getelementptr {kind}, ptr @{table}, i64 {index.ref}")
+        return self.emit(kind, f"load {kind}, ptr {pointer}")
+
+
+def _builder(*args: Number) -> Builder:
+    for a in args:
+        if isinstance(a, Value):
+            return a.builder
+    raise TypeError("at least one argument must be a Value")
+
+
+def _kind(*args: Number) -> str:
+    for a in args:
+        if isinstance(a, Value):
+            return a.kind
+    raise TypeError("at least one argument must be a Value")
+
+
+def fma(a: Number, b: Number, c: Number) -> Value:
+    """Return `a * b + c`, rounded once."""
+    return _builder(a, b, c).intrinsic("fma", a, b, c)
+
+
+def sqrt(a: Value) -> Value:
+    """Return the square root, correctly rounded."""
+    return a.builder.intrinsic("sqrt", a)
+
+
+def fabs(a: Value) -> Value:
+    """Return the absolute value."""
+    return a.builder.intrinsic("fabs", a)
+
+
+def rint(a: Value) -> Value:
+    """Return `a` rounded to an integer, halves to even."""
+    return a.builder.intrinsic("rint", a)
+
+
+def floor(a: Value) -> Value:
+    """Return the largest integer not above `a`."""
+    return a.builder.intrinsic("floor", a)
+
+
+def ceil(a: Value) -> Value:
+    """Return the smallest integer not below `a`."""
+    return a.builder.intrinsic("ceil", a)
+
+
+def trunc(a: Value) -> Value:
+    """Return `a` without its fraction."""
+    return a.builder.intrinsic("trunc", a)
+
+
+def copysign(magnitude: Number, sign: Value) -> Value:
+    """Return `magnitude` with the sign of `sign`."""
+    return sign.builder.intrinsic("copysign", magnitude, sign)
+
+
+def select(condition: Value, a: Number, b: Number) -> Value:
+    """Return `a` where `condition` is true, else `b`, lane by lane. One of the two must be a Value."""
+    builder, kind = condition.builder, _kind(a, b)
+    first, second = builder.lift(a, kind), builder.lift(b, kind)
+    types = builder.types
+    return builder.emit(
+        kind,
+        f"select {types['i1']} {condition.ref}, {types[kind]} {first.ref}, {types[kind]} {second.ref}",
+    )
+
+
+def equal(a: Value, b: Number) -> Value:
+    """Return the truth value of `a == b`, false where a nan takes part."""
+    return a.compare("eq", b)
+
+
+def unequal(a: Value, b: Number) -> Value:
+    """Return the truth value of `a != b`, true where a nan takes part."""
+    return a.compare("ne", b)
+
+
+def is_nan(a: Value) -> Value:
+    """Return whether `a` is nan."""
+    return a.compare("uno", 0.0)
+
+
+def bits(a: Value) -> Value:
+    """Return the 64 bits of a double as an integer."""
+    return a.builder.convert("bitcast", a, "i64")
+
+
+def from_bits(a: Value) -> Value:
+    """Return the double that has these 64 bits."""
+    return a.builder.convert("bitcast", a, "double")
+
+
+def horner(x: Value, coefficients: Sequence[float]) -> Value:
+    """Return the polynomial `c[0] + c[1] x + …` by Horner's rule, one fused multiply-add a coefficient."""
+    total = x.builder.lift(coefficients[-1], x.kind)
+    for c in reversed(coefficients[:-1]):
+        total = fma(total, x, c)
+    return total
+
+
+def estrin(x: Value, coefficients: Sequence[float]) -> Value:
+    """Return the polynomial `c[0] + c[1] x + …` by Estrin's scheme: more operations, a shorter chain.
+
+    Source: G. Estrin, "Organization of computer systems", 1960.
+    """
+    terms: list[Number] = list(coefficients)
+    power = x
+    while len(terms) > 1:
+        pairs = [fma(terms[i + 1], power, terms[i]) for i in range(0, len(terms) - 1, 2)]
+        terms = [*pairs, *terms[2 * len(pairs) :]]
+        if len(terms) > 1:
+            power = power * power
+    return x.builder.lift(terms[0], x.kind)

@@ -1,0 +1,84 @@
+"""The table of math kernels: each name, how many arguments and results it has, and who computes it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alkahest_llvm.builder import Value
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One function of doubles.
+
+    `body` writes it with `Value`s, at any width, or is None where the C library's `host_symbol` computes it.
+    `lanewise` kernels are written for scalars only and applied to the lanes of a vector in turn. `inline=False` keeps
+    large ones out of the code that uses them: they are always called.
+    """
+
+    name: str
+    arity: int
+    results: int = 1
+    body: Callable[..., Value | tuple[Value, ...]] | None = None
+    lanewise: bool = False
+    inline: bool = True
+
+    @property
+    def host_symbol(self) -> str:
+        """The name under which the C library's function is known to the linker."""
+        return f"alkahest_host_{self.name}"
+
+
+KERNELS: dict[str, Kernel] = {}
+
+# What the C library computes, lane by lane: the name there and the number of arguments.
+HOST_FUNCTIONS: dict[str, tuple[str, int]] = {
+    "asinh": ("asinh", 1),
+    "acosh": ("acosh", 1),
+    "atanh": ("atanh", 1),
+    "erf": ("erf", 1),
+    "erfc": ("erfc", 1),
+    "gamma": ("tgamma", 1),
+    "lgamma": ("lgamma", 1),
+    "fmod": ("fmod", 2),
+    "remainder": ("remainder", 2),
+    "hypot": ("hypot", 2),
+    "atan2": ("atan2", 2),
+}
+
+_FAMILIES = (
+    "exponential",
+    "logarithm",
+    "power",
+    "trigonometric",
+    "argument_reduction",
+    "inverse_trigonometric",
+    "hyperbolic",
+    "roots",
+    "digamma",
+)
+
+
+def kernel(name: str, *, results: int = 1, lanewise: bool = False, inline: bool = True) -> Callable[..., Any]:
+    """Register the decorated function as the body of the kernel `name`."""
+
+    def register(body: Callable[..., Any]) -> Callable[..., Any]:
+        arity = body.__code__.co_argcount
+        KERNELS[name] = Kernel(name, arity, results, body, lanewise, inline)
+        return body
+
+    return register
+
+
+def find(name: str) -> Kernel:
+    """Return the kernel called `name`; the families are imported the first time one is asked for."""
+    if not KERNELS:
+        for host, (_, arity) in HOST_FUNCTIONS.items():
+            KERNELS[host] = Kernel(host, arity)
+        for family in _FAMILIES:
+            importlib.import_module(f"alkahest_llvm.vecmath.{family}")
+    return KERNELS[name]
