@@ -106,7 +106,9 @@ _MODULES = {
     "compile.compiled": "CompiledFn",
     "compile.context": "active_pool context symbol",
     "compile.dispatch": "CompileConfig",
-    "compile.functions": "compile_expr eval_expr explain flatten_exprs map_exprs numpy_eval numpy_eval_par unflatten_exprs",
+    "compile.functions": (
+        "compile_expr eval_expr explain flatten_exprs map_exprs numpy_eval numpy_eval_par unflatten_exprs"
+    ),
     "compile.gradients": "GradTracedFn grad hessian jacobian value_and_grad",
     "compile.tracing": "TracedFn jit trace trace_fn",
     "emitting.c": "emit_c",
@@ -120,7 +122,8 @@ _MODULES = {
     "prims.arithmetic": "abs ceil copysign floor fma fmax fmin fmod max min pow remainder round round_away sign trunc",
     "prims.comparison": "and_ eq ge gt le lt ne not_ or_ piecewise where",
     "prims.elementary": (
-        "acos acosh asin asinh atan atan2 atanh cbrt cos cosh exp expm1 hypot log log10 log1p log2 sin sinh sqrt tan tanh"
+        "acos acosh asin asinh atan atan2 atanh cbrt cos cosh exp expm1 hypot log log10 log1p log2 "
+        "sin sinh sqrt tan tanh"
     ),
     "prims.special": "digamma erf erfc gamma lgamma polygamma",
     "symbolic.derivative": "diff",
@@ -130,14 +133,14 @@ _MODULES = {
 _WHERE = {name: f"alkahest.{module}" for module, names in _MODULES.items() for name in names.split()}
 
 # A star import must not shadow Python's own functions.
-__all__ = sorted(set(_WHERE) - {"abs", "max", "min", "pow", "round"})  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*sorted(set(_WHERE) - {"abs", "max", "min", "pow", "round"})]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
     where = _WHERE.get(name)
     if where is None:
         raise AttributeError(f"module 'alkahest' has no attribute {name!r}")
-    import alkahest.extend  # noqa: F401 - declares the primitives
+    importlib.import_module("alkahest.extend")  # declares the primitives
 
     value = getattr(importlib.import_module(where), name)
     globals()[name] = value

@@ -38,10 +38,7 @@ from alkahest.plugins.hookspecs import hookimpl as hookimpl
 from alkahest.plugins.infos import BackendInfo as BackendInfo
 from alkahest.plugins.infos import Cost as Cost
 from alkahest.plugins.infos import EmitterInfo as EmitterInfo
-from alkahest.prims import arithmetic as _arithmetic  # noqa: F401 - declares the primitives that tapes name
-from alkahest.prims import comparison as _comparison  # noqa: F401
-from alkahest.prims import elementary as _elementary  # noqa: F401
-from alkahest.prims import special as _special  # noqa: F401
+from alkahest.prims import standard as standard
 from alkahest.prims.scalar import Identity as Identity
 from alkahest.prims.scalar import Scalar as Scalar
 from alkahest.prims.scalar import apply as apply

@@ -208,7 +208,7 @@ def test_explain_names_the_tier_and_the_others(f):
         (lambda f: f.call_batch([np.ones((2, 2)), np.ones(2)]), ShapeError),
         (lambda f: f.call_batch_raw(np.ones(5), 2, 3), ShapeError),
         (lambda f: f.call_batch_raw(np.ones(6), 3, 2), ArityError),
-        (lambda f: np.asarray(f), ArrayError),
+        (np.asarray, ArrayError),
     ],
 )
 def test_wrong_calls_say_what_to_do(f, call, error):

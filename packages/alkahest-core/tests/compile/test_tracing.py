@@ -140,7 +140,7 @@ def test_structures_of_arguments(pool, example):
         return a * x + b
 
     f = trace_fn(fn, pool, like={"p": example})
-    leaves, treedef = leaves_of(example)
+    _, treedef = leaves_of(example)
     given = alkahest.unflatten_exprs([2.0, 1.0], treedef)
     assert f(given, 3.0) == 7.0
     gradient = grad(f)(given, 3.0)
@@ -188,7 +188,7 @@ def test_flatten_map_and_compare(pool):
     [
         (lambda x: x if x > 0 else -x, ControlFlowError),
         (lambda x: [v for v in x], ControlFlowError),
-        (lambda x: float(x), ControlFlowError),
+        (float, ControlFlowError),
         (lambda x: "text", TraceError),
         (lambda *x: x[0], TraceError),
         (lambda x: x + "a", TypeError),

@@ -59,7 +59,7 @@ def is_leaf(value: Any) -> bool:
 
 def _register_dataclass(value: Any) -> bool:
     """Register the class of an unknown dataclass; the answer is always False: nothing is made a leaf here."""
-    cls = type(value)
+    cls: type[Any] = type(value)
     if cls in _seen or not dataclasses.is_dataclass(cls):
         return False
     import optree
@@ -68,7 +68,7 @@ def _register_dataclass(value: Any) -> bool:
         if cls not in _seen:
             if not _registered(cls):
                 names = [f.name for f in dataclasses.fields(cls)]
-                optree.register_pytree_node(
+                optree.register_pytree_node(  # pyright: ignore[reportUnknownMemberType]
                     cls,
                     lambda obj: (tuple([getattr(obj, n) for n in names]), None, tuple(names)),
                     lambda _, children: _rebuild(cls, names, children),
@@ -81,7 +81,7 @@ def _register_dataclass(value: Any) -> bool:
 def _registered(cls: type) -> bool:
     import optree
 
-    return cls in optree.register_pytree_node.get(namespace=PYTREE_NAMESPACE)
+    return optree.register_pytree_node.get(cls, namespace=PYTREE_NAMESPACE) is not None  # pyright: ignore[reportUnknownMemberType]
 
 
 def _rebuild(cls: Any, names: list[str], children: Any) -> Any:

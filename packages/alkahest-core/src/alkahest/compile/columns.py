@@ -6,8 +6,8 @@ import ctypes
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from alkahest.errors import ArrayError, DtypeError, NumberOverflowError, ShapeError
 from alkahest.compile.protocols import Column
+from alkahest.errors import ArrayError, DtypeError, NumberOverflowError, ShapeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ def column_view(address: int, stride: int, n: int, dtype: str = "float64") -> ND
     low = address + min(0, stride * (n - 1))
     size = abs(stride) * (n - 1) + kind.itemsize
     buffer = (ctypes.c_char * size).from_address(low)
-    return np.ndarray((n,), kind, buffer, address - low, (stride,))
+    return np.ndarray((n,), kind, memoryview(buffer), address - low, (stride,))
 
 
 def import_array(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -40,14 +40,12 @@ def import_array(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """
     import numpy as np
 
-    if not isinstance(value, np.ndarray):
-        value = _foreign(value)
-    kind = value.dtype.kind
-    if value.dtype == dtype:
-        return value
-    if kind in "fiub":
-        return value.astype(dtype)
-    return _convert_odd(value, dtype)
+    array: NDArray[Any] = value if isinstance(value, np.ndarray) else _foreign(value)  # pyright: ignore[reportUnknownVariableType]
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind in "fiub":
+        return array.astype(dtype)
+    return _convert_odd(array, dtype)
 
 
 def _convert_odd(value: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

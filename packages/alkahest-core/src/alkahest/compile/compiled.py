@@ -10,7 +10,7 @@ from alkahest.compile import driver
 from alkahest.compile.columns import as_column, broadcast_columns, import_array
 from alkahest.compile.dispatch import CompileConfig
 from alkahest.compile.protocols import Kernel
-from alkahest.errors import ArityError, ArrayError, NumberOverflowError, ShapeError
+from alkahest.errors import ArityError, ArrayError, DtypeError, NumberOverflowError, ShapeError
 from alkahest.expr.tape import Tape
 
 if TYPE_CHECKING:
@@ -100,27 +100,31 @@ class CompiledFn:
         if len(values) != 1:
             if values or self.n_inputs:
                 raise ArityError(
-                    f"this function takes one list of {self.n_inputs} value(s) and was called with {len(values)} argument(s).",
+                    f"this function takes one list of {self.n_inputs} value(s) and was called with {len(values)} "
+                    "argument(s).",
                     remedy="Write f([x, y]) for a point, numpy_eval(f, x, y) for arrays.",
                 )
-            values = ((),)
+            values = ([],)
         return self.scalar(self._point(values[0]))
 
     def _point(self, values: Any) -> list[float]:
         try:
-            point = list(values)
+            point: list[Any] = list(values)
         except TypeError:
             raise ArityError(
                 f"this function takes one list of {self.n_inputs} value(s) and was given a {type(values).__name__}.",
                 remedy="Write f([x, y]).",
             ) from None
         if len(point) != self.n_inputs:
-            names = ", ".join(self.inputs)
-            raise ArityError(
-                f"this compiled function takes {self.n_inputs} input(s) ({names}) and was called with {len(point)}.",
-                remedy="Pass one value per symbol, in the order given to compile_expr.",
-            )
+            raise self._arity("values", len(point))
         return [v if v.__class__ is float else number(v) for v in point]
+
+    def _arity(self, what: str, count: int) -> ArityError:
+        names = ", ".join(self.inputs)
+        return ArityError(
+            f"this compiled function takes {self.n_inputs} input(s) ({names}) and was called with {count} {what}.",
+            remedy=f"Pass {self.n_inputs}, one per symbol, in the order given when it was compiled.",
+        )
 
     @property
     def scalar(self) -> Callable[..., Any]:
@@ -132,7 +136,7 @@ class CompiledFn:
     def _scalar_by_columns(self, *xs: Any) -> float | list[float]:
         import numpy as np
 
-        values = xs[0] if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs
+        values: Any = xs[0] if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs
         point = np.array(self._point(values), dtype=DTYPE_NAMES[self.config.dtype])
         out = self._run(1, [point[k : k + 1] for k in range(self.n_inputs)], None)
         return float(out[0]) if self.n_outputs == 1 else [float(v) for v in out[:, 0]]
@@ -147,10 +151,7 @@ class CompiledFn:
         """
         columns = list(columns)
         if len(columns) != self.n_inputs:
-            raise ArityError(
-                f"this compiled function takes {self.n_inputs} column(s) ({', '.join(self.inputs)}) and was given {len(columns)}.",
-                remedy="Pass a list of one column per symbol, or an array of shape (n_inputs, n).",
-            )
+            raise self._arity("columns", len(columns))
         arrays = [import_array(c, self.dtype) for c in columns]
         for k, a in enumerate(arrays):
             if a.ndim > 1:
@@ -158,12 +159,9 @@ class CompiledFn:
                     f"column {self.inputs[k]} has shape {a.shape}.",
                     remedy="Pass flat columns, or use numpy_eval.",
                 )
-        result = self.evaluate(arrays, out=out)
-        return (
-            result.reshape(1)
-            if result.ndim == 0
-            else (result.reshape(-1, 1) if self.n_outputs > 1 and result.ndim == 1 else result)
-        )
+        if arrays and all(a.ndim == 0 for a in arrays):
+            arrays[0] = arrays[0].reshape(1)
+        return self.evaluate(arrays, out=out)
 
     def call_bulk(self, columns: Any, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Do what `call_batch` does; the name that the C entry point has in generated code."""
@@ -199,10 +197,7 @@ class CompiledFn:
         Returns the common shape, behind a first axis of length n_outputs where there are several outputs.
         """
         if len(arrays) != self.n_inputs:
-            raise ArityError(
-                f"this compiled function takes {self.n_inputs} input(s) ({', '.join(self.inputs)}) and was called with {len(arrays)}.",
-                remedy="Pass one value or array per symbol.",
-            )
+            raise self._arity("arguments", len(arrays))
         shape, columns = broadcast_columns(arrays)
         n = 1
         for length in shape:
@@ -281,9 +276,7 @@ class CompiledFn:
 def number(value: Any) -> float:
     """Return one real number as a float; anything else raises `ArrayError`, `DtypeError` or `NumberOverflowError`."""
     if isinstance(value, complex):
-        import numpy as np
-
-        import_array(np.asarray(value), np.dtype("float64"))
+        raise DtypeError(f"the value {value!r} is complex.", remedy="Pass real and imaginary parts as two inputs.")
     if isinstance(value, str | bytes):
         raise ArrayError(f"the value {value!r} is no number.", remedy="Pass a real number.")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from alkahest.errors import ContextError
 from alkahest.expr.building import building
 from alkahest.expr.expression import Expr
-from alkahest.expr.pool import ExprPool
+from alkahest.expr.pool import Builder, ExprPool
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ _current: ContextVar[ActiveContext] = ContextVar("alkahest_context", default=Act
 @contextmanager
 def context(
     *, pool: ExprPool | None = None, domain: str | None = None, simplify: bool | None = None
-) -> Iterator[ActiveContext]:
+) -> Generator[ActiveContext]:
     """Set the pool, the default domain of symbols, and whether expressions are built in canonical form.
 
     Blocks nest and inherit what they do not set; each thread and async task has its own.
@@ -51,7 +51,7 @@ def context(
             _current.reset(token)
 
 
-def _canonical_builder():  # noqa: ANN202 - a Builder; imported late so that a context costs nothing at import
+def _canonical_builder() -> Builder:
     from alkahest.symbolic.canonical import canonical_node
 
     return canonical_node

@@ -200,12 +200,12 @@ def _attempt(tape: Tape, config: CompileConfig, info: BackendInfo, attempts: lis
 def _report(tape: Tape, compilation: Compilation) -> None:
     level = settings.debug_level()
     if level >= 1:
-        print(f"alkahest: {compilation.explanation}", file=sys.stderr)
+        sys.stderr.write(f"alkahest: {compilation.explanation}\n")
     if level >= 2:
-        print(tape, file=sys.stderr)
+        sys.stderr.write(f"{tape}\n")
     if level >= 3:
         for kind, text in compilation.kernel.artifacts.items():
-            print(f"alkahest: {kind}\n{text}", file=sys.stderr)
+            sys.stderr.write(f"alkahest: {kind}\n{text}\n")
     directory = settings.dump_directory()
     if directory:
         _dump(Path(directory), tape, compilation.kernel)

@@ -95,8 +95,7 @@ def eval_expr(expr: Expr | Sequence[Expr], bindings: Mapping[Any, Any], *, allow
     values = _bindings(outputs[0].pool, bindings)
     tape = linearize(outputs, list(values))
     kernel = InterpreterBackend().compile(tape, CompileConfig().options())
-    result = kernel.scalar(list(values.values()))
-    found = [result] if isinstance(result, float) else result
+    found = kernel.point(list(values.values()))
     for value, out in zip(found, outputs, strict=True):
         if not allow_nonfinite and not math.isfinite(value):
             raise DomainError(
@@ -153,7 +152,7 @@ def _evaluate(f: CompiledFn | TracedFn, xs: Sequence[Any], out: NDArray[Any] | N
         if f.program.out_tree.is_leaf():
             return result
         return trees.unflatten([result] if compiled.n_outputs == 1 else list(result), f.program.out_tree)
-    if not isinstance(f, CompiledFn):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(f, CompiledFn):
         raise OperandError(
             f"a {type(f).__name__} cannot be evaluated over arrays.",
             remedy="Pass what compile_expr, trace or jit return.",

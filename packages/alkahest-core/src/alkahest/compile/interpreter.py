@@ -55,7 +55,11 @@ class InterpreterKernel:
 
     def scalar(self, *xs: Any) -> float | list[float]:
         """Evaluate one point given as one list or as numbers."""
-        values: list[Any] = list(xs[0]) if len(xs) == 1 and isinstance(xs[0], list | tuple) else list(xs)
+        out = self.point(xs[0] if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs)
+        return out[0] if len(out) == 1 else out
+
+    def point(self, values: Sequence[Any]) -> list[float]:
+        """Return the outputs at one point."""
         if len(values) != self.n_inputs:
             raise ArityError(
                 f"this compiled function takes {self.n_inputs} input(s) and was called with {len(values)}.",
@@ -65,8 +69,7 @@ class InterpreterKernel:
         slots += self._tape.consts
         for run, instr in zip(self._numbers, self._tape.instrs, strict=True):
             slots.append(run(*[slots[a] for a in instr.args]))
-        out = [float(slots[o]) for o in self._tape.outputs]
-        return out[0] if len(out) == 1 else out
+        return [float(slots[o]) for o in self._tape.outputs]
 
     def call_columns(self, n: int, columns: Sequence[Column], out: Sequence[Column]) -> None:
         """Evaluate `n` points block by block, so that memory does not grow with `n`."""

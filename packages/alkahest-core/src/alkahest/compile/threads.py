@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Sequence
@@ -11,8 +12,27 @@ from alkahest.compile.protocols import Column, Kernel
 
 SMALLEST_CHUNK = 16_384  # points: below, handing work to a thread costs more than it saves
 
-_pool: ThreadPoolExecutor | None = None
-_lock = threading.Lock()
+
+class _Pool:
+    """The process's threads, made at first use, and anew after a fork, in which threads do not survive."""
+
+    def __init__(self) -> None:
+        self.forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.forget)
+
+    def forget(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def executor(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(max_workers=cores(), thread_name_prefix="alkahest")
+            return self._executor
+
+
+_threads = _Pool()
 
 
 def cores() -> int:
@@ -20,23 +40,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _executor() -> ThreadPoolExecutor:
-    global _pool
-    with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(max_workers=cores(), thread_name_prefix="alkahest")
-        return _pool
-
-
-def _forget_after_fork() -> None:
-    global _pool, _lock
-    _pool, _lock = None, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 def call_in_chunks(kernel: Kernel, n: int, columns: Sequence[Column], out: Sequence[Column], threads: int) -> None:
@@ -51,8 +54,8 @@ def call_in_chunks(kernel: Kernel, n: int, columns: Sequence[Column], out: Seque
             [(a + start * s, s) for a, s in out],
         )
 
-    spans = list(zip(bounds, bounds[1:], strict=False))
-    waiting = [_executor().submit(run, *span) for span in spans[:-1]]
+    spans = list(itertools.pairwise(bounds))
+    waiting = [_threads.executor().submit(run, *span) for span in spans[:-1]]
     run(*spans[-1])
     for task in waiting:
         task.result()

@@ -69,6 +69,7 @@ class TracedFn:
         return self.compiled.explain()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the value at numbers, arrays or expressions, in the structure the function returned."""
         plain = self._plain and not kwargs and len(args) == len(self.program.parameters)
         leaves = list(args) if plain else self.program.bind(args, kwargs)
         kinds = {leaf.__class__ for leaf in leaves}
@@ -131,7 +132,7 @@ def trace(pool: ExprPool, **options: Any) -> Callable[[Callable[..., Any]], Trac
     >>> f(3.0, 0.0)
     9.0
     """
-    if not isinstance(pool, ExprPool):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(pool, ExprPool):
         raise TraceError(
             f"trace was given a {type(pool).__name__}, not an ExprPool.",
             remedy="Write @trace(pool) above the function, or trace_fn(fn, pool).",
@@ -204,7 +205,7 @@ def _examples(names: list[inspect.Parameter], like: Mapping[str, Any] | Sequence
     unknown = [k for k in given if k not in known]
     if unknown or (not isinstance(like, Mapping) and len(like) > len(known)):
         raise TraceError(
-            f"like= describes {', '.join(map(str, unknown)) or f'{len(given)} arguments'}, which the function does not take.",
+            f"like= describes {', '.join(map(str, unknown)) or f'{len(given)} arguments'}, which the function lacks.",
             remedy=f"Describe some of {', '.join(known)}.",
         )
     return given
@@ -237,7 +238,7 @@ def jit(f: TracedFn, config: CompileConfig | None = None) -> Any:
     >>> f(2.0, 3.0)
     6.0
     """
-    if not isinstance(f, TracedFn):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(f, TracedFn):
         raise TraceError(
             f"jit was given a {type(f).__name__}.",
             remedy="Trace the function first: jit(trace_fn(fn, pool)).",

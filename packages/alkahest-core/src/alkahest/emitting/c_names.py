@@ -130,7 +130,7 @@ def _why_not_free(name: object) -> str:
         return "is a macro that some compilers predefine"
     if name == "main":
         return "is the name of a program's entry point"
-    if name.startswith("_") and name[1:2].isupper() or name.startswith("__"):
+    if (name.startswith("_") and name[1:2].isupper()) or name.startswith("__"):
         return "is reserved for compilers (it begins with an underscore and a capital, or with two underscores)"
     if name.lower().startswith(HELPER_PREFIX):
         return f"begins with {name[: len(HELPER_PREFIX)]}, as the helper functions of emitted text do"

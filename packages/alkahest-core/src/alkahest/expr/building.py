@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from alkahest.expr.pool import Builder, active_builders, builder
@@ -12,7 +12,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def building(build: Builder | None) -> Iterator[None]:
+def building(build: Builder | None) -> Generator[None]:
     """Build new nodes of this thread or task with `build` inside the block; None builds them as written."""
     with _lock:
         active_builders[0] += 1

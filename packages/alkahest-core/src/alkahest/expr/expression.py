@@ -39,12 +39,12 @@ class Expr:
     @property
     def op(self) -> str:
         """The node's kind: "symbol", "integer", "rational", "float", "const", or the name of a primitive."""
-        return self.pool._nodes[self.id][0]  # pyright: ignore[reportPrivateUsage]
+        return self.pool._nodes[self.id][0]
 
     @property
     def args(self) -> tuple[Expr, ...]:
         """The arguments; empty for leaves."""
-        node = self.pool._nodes[self.id]  # pyright: ignore[reportPrivateUsage]
+        node = self.pool._nodes[self.id]
         return () if node[0] in LEAVES else tuple([Expr(self.pool, i) for i in node[1:]])
 
     @property
@@ -74,7 +74,7 @@ class Expr:
         """The symbols it depends on."""
         from alkahest.expr.traversal import reachable
 
-        nodes = self.pool._nodes  # pyright: ignore[reportPrivateUsage]
+        nodes = self.pool._nodes
         return frozenset(Expr(self.pool, i) for i in reachable(self.pool, [self.id]) if nodes[i][0] == "symbol")
 
     def node_count(self) -> int:
@@ -129,8 +129,8 @@ class Expr:
     # -- identity
 
     def __eq__(self, other: object) -> bool:
-        if other.__class__ is Expr:
-            return self.id == other.id and self.pool is other.pool  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(other, Expr):
+            return self.id == other.id and self.pool is other.pool
         if number_like(other):
             raise ComparisonError(
                 f"== between an expression and the number {other!r} would compare structure, not values.",
@@ -184,30 +184,30 @@ class Expr:
     # -- arithmetic
 
     def __neg__(self) -> Expr:
-        return self.pool._build("neg", (self.id,))  # pyright: ignore[reportPrivateUsage]
+        return self.pool._build("neg", (self.id,))
 
     def __pos__(self) -> Expr:
         return self
 
     def __abs__(self) -> Expr:
-        return self.pool._build("abs", (self.id,))  # pyright: ignore[reportPrivateUsage]
+        return self.pool._build("abs", (self.id,))
 
     def __round__(self, ndigits: int | None = None) -> Expr:
         if ndigits is not None:
             raise OperandError("round(expr, ndigits) is not defined.", remedy="Round to integers: round(expr).")
-        return self.pool._build("round", (self.id,))  # pyright: ignore[reportPrivateUsage]
+        return self.pool._build("round", (self.id,))
 
     def __floor__(self) -> Expr:
-        return self.pool._build("floor", (self.id,))  # pyright: ignore[reportPrivateUsage]
+        return self.pool._build("floor", (self.id,))
 
     def __ceil__(self) -> Expr:
-        return self.pool._build("ceil", (self.id,))  # pyright: ignore[reportPrivateUsage]
+        return self.pool._build("ceil", (self.id,))
 
     def __trunc__(self) -> Expr:
-        return self.pool._build("trunc", (self.id,))  # pyright: ignore[reportPrivateUsage]
+        return self.pool._build("trunc", (self.id,))
 
     def __invert__(self) -> Expr:
-        return self.pool._build("not", (self.id,))  # pyright: ignore[reportPrivateUsage]
+        return self.pool._build("not", (self.id,))
 
     def __floordiv__(self, other: Any) -> Any:
         return (self / other).__floor__()
@@ -259,7 +259,7 @@ def _operand(pool: ExprPool, value: Any) -> int | None:
             "expressions of two pools cannot be combined.", remedy="Build all parts in one ExprPool."
         )
     node = number_node(value)
-    return None if node is None else pool._intern(node)  # pyright: ignore[reportPrivateUsage]
+    return None if node is None else pool._intern(node)
 
 
 def _elementwise(value: Any, operator: Callable[[Any], Any]) -> Any:
@@ -281,16 +281,16 @@ def _binary(op: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
             if ident is None:
                 return _elementwise(other, lambda entry: forward(self, entry))
         if active_builders[0]:
-            return pool._build(op, (self.id, ident))  # pyright: ignore[reportPrivateUsage]
+            return pool._build(op, (self.id, ident))
         node = (op, self.id, ident)
-        found = pool._index.get(node)  # pyright: ignore[reportPrivateUsage]
-        return Expr(pool, pool._append(node) if found is None else found)  # pyright: ignore[reportPrivateUsage]
+        found = pool._index.get(node)
+        return Expr(pool, pool._append(node) if found is None else found)
 
     def reflected(self: Expr, other: Any) -> Any:
         ident = _operand(self.pool, other)
         if ident is None:
             return _elementwise(other, lambda entry: reflected(self, entry))
-        return self.pool._build(op, (ident, self.id))  # pyright: ignore[reportPrivateUsage]
+        return self.pool._build(op, (ident, self.id))
 
     return forward, reflected
 

@@ -71,7 +71,7 @@ class ExprPool:
         `domain` is "real" (the default), "positive", "nonnegative", "nonzero" or "integer"; any other raises
         `UnknownDomainError`.
         """
-        if not isinstance(name, str) or not name or any(c.isspace() or c in "()[]{};,\"'`" for c in name):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(name, str) or not name or any(c.isspace() or c in "()[]{};,\"'`" for c in name):
             raise SymbolNameError(
                 f"{name!r} cannot name a symbol.",
                 remedy="Use a non-empty name without spaces, quotes or brackets.",
@@ -95,7 +95,7 @@ class ExprPool:
         return self._expr(self._intern(("integer", int(value.__index__()))))
 
     def rational(self, numerator: int, denominator: int) -> Expr:
-        """Return the exact quotient, in lowest terms; an integer where it is one. Zero below raises ZeroDivisionError."""
+        """Return the exact quotient in lowest terms, an integer where it is one; zero below: ZeroDivisionError."""
         return self._expr(self._intern(_exact_node(Fraction(numerator, denominator))))
 
     def float(self, value: float) -> Expr:
@@ -153,7 +153,7 @@ class ExprPool:
         return self._build(op, tuple([self._id(a) for a in args]))
 
     def node(self, ident: int) -> Node:
-        """Return the node with this id: (op, argument ids…), ("symbol", name, domain), ("integer", n), …"""
+        """Return the node with this id: (op, argument ids…), ("symbol", name, domain), ("integer", n) and so on."""
         return self._nodes[ident]
 
     def __len__(self) -> int:

@@ -97,15 +97,14 @@ def check_inputs(pool: ExprPool, inputs: Iterable[Any]) -> list[Expr]:
 
 def literal_float(pool: ExprPool, ident: int) -> float:
     """Return a literal node as the nearest float; an exact number beyond the range of floats raises."""
-    node = pool._nodes[ident]  # pyright: ignore[reportPrivateUsage]
+    node = pool._nodes[ident]
     if node[0] == "const":
         return CONSTANTS[node[1]]
     try:
         return node[1] / node[2] if node[0] == "rational" else float(node[1])
     except OverflowError:
-        digits = len(str(abs(node[1]).bit_length()))
         raise NumberOverflowError(
-            f"an exact number of about 2^{abs(node[1]).bit_length()} does not fit a float ({digits} digits of exponent).",
+            f"an exact number of about 2^{abs(node[1]).bit_length()} does not fit a float.",
             remedy="Simplify the expression first, or scale it so that its numbers stay below 1.8e308.",
         ) from None
 
@@ -122,7 +121,7 @@ def linearize(outputs: Sequence[Expr], inputs: Iterable[Any]) -> Tape:
         if out.pool is not pool:
             raise PoolMismatchError("the outputs are of two pools.", remedy="Build all outputs in one ExprPool.")
     symbols = check_inputs(pool, inputs)
-    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    nodes = pool._nodes
     order = reachable(pool, [o.id for o in outputs])
     slot = {s.id: k for k, s in enumerate(symbols)}
     consts: dict[str, int] = {}

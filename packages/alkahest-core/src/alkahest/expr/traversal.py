@@ -12,7 +12,7 @@ from alkahest.expr.pool import LEAVES, ExprPool
 
 def reachable(pool: ExprPool, roots: Iterable[int]) -> list[int]:
     """Return the ids reachable from `roots`, ascending, which is children before parents."""
-    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    nodes = pool._nodes
     seen = set(roots)
     stack = list(seen)
     while stack:
@@ -28,7 +28,7 @@ def reachable(pool: ExprPool, roots: Iterable[int]) -> list[int]:
 
 def tree_size(expr: Expr) -> int:
     """Return the number of nodes of `expr` written out as a tree."""
-    nodes = expr.pool._nodes  # pyright: ignore[reportPrivateUsage]
+    nodes = expr.pool._nodes
     size: dict[int, int] = {}
     for i in reachable(expr.pool, [expr.id]):
         node = nodes[i]
@@ -40,7 +40,7 @@ def rebuild(roots: list[Expr], leaf: Callable[[int], Expr | None], into: ExprPoo
     """Return `roots` with every node for which `leaf` gives a replacement replaced, parents built anew."""
     pool = roots[0].pool
     target = into or pool
-    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    nodes = pool._nodes
     new: dict[int, int] = {}
     for i in reachable(pool, [r.id for r in roots]):
         given = leaf(i)
@@ -49,11 +49,11 @@ def rebuild(roots: list[Expr], leaf: Callable[[int], Expr | None], into: ExprPoo
             continue
         node = nodes[i]
         if node[0] in LEAVES:
-            new[i] = i if target is pool else target._intern(node)  # pyright: ignore[reportPrivateUsage]
+            new[i] = i if target is pool else target._intern(node)
             continue
         args = tuple([new[c] for c in node[1:]])
         unchanged = target is pool and args == node[1:]
-        new[i] = i if unchanged else target._build(node[0], args).id  # pyright: ignore[reportPrivateUsage]
+        new[i] = i if unchanged else target._build(node[0], args).id
     return [Expr(target, new[r.id]) for r in roots]
 
 

@@ -87,7 +87,7 @@ class FitResult:
         return self.worst.digits if self.worst else None
 
     def reaches(self, digits: float) -> bool:
-        """Tell whether every parameter agrees to so many digits; without certified values, whether there is no doubt."""
+        """Tell whether every parameter agrees to so many digits; without certified values: is there no doubt."""
         return not self.doubt if self.digits is None else self.digits >= digits
 
     @property

@@ -34,7 +34,30 @@ def fit_problem(
     parameters, or a model that is not finite at the start; `DataFileError` for a model that does not parse;
     `MissingPackageError` without SciPy.
 
-    See `read_strd` for an example of a file.
+    >>> import pathlib, tempfile
+    >>> from alkahest.fitting import read_strd
+    >>> text = '''File Format:   ASCII
+    ...                Starting Values   (lines 9 to 10)
+    ...                Data              (lines 12 to 15)
+    ... Model:
+    ...                2 Parameters (b1 and b2)
+    ...                y = b1*exp[-b2*x]  +  e
+    ...           Starting values
+    ...         Start 1
+    ...   b1 =   1
+    ...   b2 =   1
+    ... Data:   y      x
+    ...         8      0
+    ...         4      1
+    ...         2      2
+    ...         1      3
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "halving.dat"
+    ...     _ = file.write_text(text)
+    ...     result = fit_problem(read_strd(file))
+    >>> [round(v, 9) for v in result.values]  # 8 and log(2)
+    [8.0, 0.693147181]
     """
     import numpy as np
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from alkahest.errors import FitError, MissingPackageError
+from alkahest.errors import MissingPackageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +54,8 @@ def solve(residual: Callable[[Vector], Vector], jacobian: Callable[[Vector], Mat
     of the digits of the parameters open; Gauss-Newton steps by a scaled QR factorisation then go on while the
     gradient falls (Björck, Numerical Methods for Least Squares Problems, 1996, section 9.2). Where that ends in no
     proper minimum the trust-region method of Branch, Coleman and Li (1999) is tried from the same start, and the
-    better of the two is kept. Nothing depends on the problem. Raises `FitError` where the model has no finite value
-    at `start`, `MissingPackageError` without SciPy.
+    better of the two is kept. Nothing depends on the problem. The residual must be finite at `start`, and not shorter.
+    Raises `MissingPackageError` without SciPy.
 
     >>> import numpy as np
     >>> x = np.array([1.0, 2.0, 3.0])
@@ -68,7 +68,6 @@ def solve(residual: Callable[[Vector], Vector], jacobian: Callable[[Vector], Mat
     True
     """
     system = _System(residual, jacobian)
-    system.check(start)
     best = _attempt(system, start, "lm")
     if best.doubt:
         best = min(best, _attempt(system, start, "trf"), key=lambda found: found.rss)
@@ -82,23 +81,6 @@ class _System:
         self._residual = residual
         self._jacobian = jacobian
         self.evaluations = 0
-
-    def check(self, start: Vector) -> None:
-        import numpy as np
-
-        r = self._residual(start)
-        bad = np.flatnonzero(~np.isfinite(r))
-        if r.size < start.size:
-            raise FitError(
-                f"{r.size} observation(s) do not determine {start.size} parameters.",
-                remedy="Fit at least as many observations as parameters.",
-            )
-        if bad.size:
-            raise FitError(
-                f"the model is {r[bad[0]]} at the starting values, first at observation {bad[0] + 1}.",
-                remedy="Start where the model is finite at all observations.",
-                observation=int(bad[0]),
-            )
 
     def residual(self, b: Vector) -> Vector:
         import numpy as np

@@ -274,7 +274,7 @@ class _Reader:
                 model_at,
                 f"the model states {stated} parameter(s) and {len(names)} have starting values "
                 f"(lines {start[0]} to {start[1]}).",
-                f"List each parameter once and correct this number, or the lines of the starting values on line {start[2]}.",
+                f"List each parameter once, and correct this number or line {start[2]}.",
             )
 
     def _values(self, first: int, rows: Sequence[tuple[str, list[float]]]) -> list[tuple[float, ...]]:
@@ -307,9 +307,10 @@ class _Reader:
                 line, f"{stated} observations are stated and the file holds {n}.", "Correct the number or the data."
             )
         if certified.dof != n - len(values[0]):
+            left = n - len(values[0])
             self.fail(
                 self._figure("Degrees of Freedom", int)[1],
-                f"{n} observations and {len(values[0])} parameters leave {n - len(values[0])} degrees of freedom, not {certified.dof}.",
+                f"{n} observations and {len(values[0])} parameters leave {left} degrees of freedom, not {certified.dof}.",
                 "Correct the number or the data.",
             )
         return certified
@@ -362,7 +363,7 @@ class _Reader:
         if label.strip().lower() != "data" or not colon or not columns:
             self.fail(
                 said,
-                f"the header says that the data begin on line {first}, and line {first - 1} is no heading such as 'Data:  y  x'.",
+                f"the data begin on line {first} by the header, and the line above is no heading such as 'Data:  y  x'.",
                 "Name the columns on the line above the data, or correct the lines in the header.",
             )
         for k, name in enumerate(columns):

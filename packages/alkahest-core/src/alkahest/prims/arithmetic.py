@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -118,11 +119,14 @@ round_away_p = scalar_p(
 )
 
 
-def _propagating(choose: Any) -> Any:
+Choice = Callable[[float, float], float]
+
+
+def _propagating(choose: Choice) -> Choice:
     return lambda a, b: choose(a, b) if a == a and b == b else math.nan
 
 
-def _ignoring(choose: Any) -> Any:
+def _ignoring(choose: Choice) -> Choice:
     return lambda a, b: choose(a, b) if a == a and b == b else (b if a != a else a)
 
 

@@ -6,40 +6,43 @@ from typing import Any
 
 from alkahest.prims.scalar import Scalar, apply, fold, scalar_p
 
-_ZERO2 = lambda a, b: (0, 0)  # noqa: E731 - conditions are constant almost everywhere
 
-lt_p = scalar_p("lt", impl=lambda a, b: float(a < b), array="numpy.less", partials=_ZERO2, lower={"c": "{0} < {1}"})
+def _zero2(a: Any, b: Any) -> tuple[int, int]:
+    return 0, 0  # conditions are constant almost everywhere
+
+
+lt_p = scalar_p("lt", impl=lambda a, b: float(a < b), array="numpy.less", partials=_zero2, lower={"c": "{0} < {1}"})
 le_p = scalar_p(
     "le",
     impl=lambda a, b: float(a <= b),
     array="numpy.less_equal",
-    partials=_ZERO2,
+    partials=_zero2,
     lower={"c": "{0} <= {1}"},
 )
-gt_p = scalar_p("gt", impl=lambda a, b: float(a > b), array="numpy.greater", partials=_ZERO2, lower={"c": "{0} > {1}"})
+gt_p = scalar_p("gt", impl=lambda a, b: float(a > b), array="numpy.greater", partials=_zero2, lower={"c": "{0} > {1}"})
 ge_p = scalar_p(
     "ge",
     impl=lambda a, b: float(a >= b),
     array="numpy.greater_equal",
-    partials=_ZERO2,
+    partials=_zero2,
     lower={"c": "{0} >= {1}"},
 )
-eq_p = scalar_p("eq", impl=lambda a, b: float(a == b), array="numpy.equal", partials=_ZERO2, lower={"c": "{0} == {1}"})
+eq_p = scalar_p("eq", impl=lambda a, b: float(a == b), array="numpy.equal", partials=_zero2, lower={"c": "{0} == {1}"})
 ne_p = scalar_p(
-    "ne", impl=lambda a, b: float(a != b), array="numpy.not_equal", partials=_ZERO2, lower={"c": "{0} != {1}"}
+    "ne", impl=lambda a, b: float(a != b), array="numpy.not_equal", partials=_zero2, lower={"c": "{0} != {1}"}
 )
 and_p = scalar_p(
     "and",
     impl=lambda a, b: float(a != 0 and b != 0),
     array="numpy.logical_and",
-    partials=_ZERO2,
+    partials=_zero2,
     lower={"c": "{0} && {1}"},
 )
 or_p = scalar_p(
     "or",
     impl=lambda a, b: float(a != 0 or b != 0),
     array="numpy.logical_or",
-    partials=_ZERO2,
+    partials=_zero2,
     lower={"c": "{0} || {1}"},
 )
 not_p = scalar_p(
@@ -62,7 +65,7 @@ def where_array(condition: Any, a: Any, b: Any) -> Any:
     """Return `a` where `condition` is not zero, `b` elsewhere: `numpy.where` for conditions that are numbers."""
     import numpy as np
 
-    return np.where(np.asarray(condition) != 0, a, b)
+    return np.where(np.asarray(condition) != 0, a, b)  # pyright: ignore[reportUnknownVariableType]
 
 
 def lt(a: Scalar, b: Scalar) -> Scalar:
@@ -102,7 +105,7 @@ def ge(a: Scalar, b: Scalar) -> Scalar:
 
 
 def eq(a: Scalar, b: Scalar) -> Scalar:
-    """Return the condition that two values are equal; false at nan. (`==` compares structure.)
+    """Return the condition that two values are equal, where `==` would compare structure; false at nan.
 
     >>> eq(2.0, 2)
     1.0

@@ -43,7 +43,7 @@ def diff(expr: Expr, x: Expr, n: int = 1) -> Expr:
     >>> diff(x**4, x, 2)
     12*x^2
     """
-    if not isinstance(expr, Expr):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(expr, Expr):
         raise DifferentiationError(
             f"{expr!r} is no expression.", remedy="Pass an Expr, or use grad on a traced function."
         )
@@ -119,7 +119,7 @@ def _entry(op: str, partial: Any) -> Any:
 
 def _active(pool: ExprPool, order: list[int], symbols: Sequence[Expr]) -> set[int]:
     """Return the nodes of `order` that depend on any of `symbols`."""
-    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    nodes = pool._nodes
     active = {s.id for s in symbols}
     for i in order:
         node = nodes[i]
@@ -130,7 +130,7 @@ def _active(pool: ExprPool, order: list[int], symbols: Sequence[Expr]) -> set[in
 
 def _cotangents(pool: ExprPool, output: Expr, symbols: Sequence[Expr]) -> list[Expr]:
     """Reverse accumulation (Griewank & Walther, Evaluating Derivatives, 2008, section 3.2)."""
-    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    nodes = pool._nodes
     order = reachable(pool, [output.id])
     active = _active(pool, order, symbols)
     bar: dict[int, Expr] = {output.id: pool.integer(1)}
@@ -153,7 +153,7 @@ def _cotangents(pool: ExprPool, output: Expr, symbols: Sequence[Expr]) -> list[E
 
 def _tangents(pool: ExprPool, outputs: Sequence[Expr], x: Expr) -> list[Expr]:
     """Forward accumulation: the derivative of every node by one symbol."""
-    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    nodes = pool._nodes
     order = reachable(pool, [o.id for o in outputs])
     active = _active(pool, order, [x])
     dot: dict[int, Expr] = {x.id: pool.integer(1)}

@@ -4,7 +4,6 @@ Used while derivatives are built, where a full canonical form of every intermedi
 takes and returns ids of one pool and builds nodes as written.
 """
 
-# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -83,18 +83,26 @@ def special_points(arity: int) -> list[list[float]]:
 
 
 def _chain(x: Expr, y: Expr) -> list[Any]:
-    e = x
+    e: Any = x
     for k in range(250):
         e = e * 0.75 + (y if k % 2 else sin(e))
     return [e]
 
 
 def _shared(x: Expr, y: Expr) -> list[Any]:
-    e = sin(x * y)
+    e: Any = sin(x * y)
     for _ in range(12):
         e = e * e + e
         e = e / (1 + e * e)
     return [e, e + x]
+
+
+def _constants(x: Expr, y: Expr) -> list[Any]:
+    return [x.pool.float(2.5), x.pool.pi, x + 2.5]
+
+
+def _no_input(pool: ExprPool) -> list[Any]:
+    return [sin(pool.integer(1)), pool.float(-0.0)]
 
 
 WIDE: tuple[Interval, ...] = ((-3.0, 3.0), (-3.0, 3.0))
@@ -119,10 +127,10 @@ CASES = (
     ),
     Case("unused branch", WIDE, lambda x, y: [where(x > 100, log(-(x * x)), y), where(x > 100, 1 / (x - x), x)]),
     Case("names an input", WIDE, lambda x, y: [y, x, y]),
-    Case("names a constant", WIDE, lambda x, y: [x.pool.float(2.5), x.pool.pi, x + 2.5]),
+    Case("names a constant", WIDE, _constants),
     Case("one output twice", WIDE, lambda x, y: [x + y, x, x + y]),
     Case("unused input", WIDE, lambda x, y: [sin(y)]),
-    Case("no input", (), lambda pool: [sin(pool.integer(1)), pool.float(-0.0)]),
+    Case("no input", (), _no_input),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -61,7 +61,7 @@ def null_tier(
     targets: frozenset[str] = frozenset({"cpu"}),
     dtypes: frozenset[str] = frozenset({"f64"}),
     automatic: bool = True,
-) -> Iterator[NullBackend]:
+) -> Generator[NullBackend]:
     """Offer a tier in this process for the time of a `with` block; unless `cost` is given it costs nothing.
 
     >>> from alkahest import ExprPool, compile_expr

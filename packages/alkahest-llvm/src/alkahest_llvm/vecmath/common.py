@@ -46,15 +46,10 @@ def two_product(a: Value, b: Value | float) -> tuple[Value, Value]:
 def rough_reciprocal(x: Value) -> Value:
     """Return 1/x to about six bits for positive normal x: enough for a correction term, and far cheaper than division.
 
-    The difference of bit patterns is a linear interpolation of the logarithm; one Newton step follows.
+    Subtracting the bit pattern from a constant interpolates the reciprocal linearly; one Newton step follows.
     """
-    guess = from_bits(bits(x) ^ 0x7FFFFFFFFFFFFFFF) if False else from_bits(_RECIPROCAL_BITS(x))
+    guess = from_bits(x.builder.constant(0x7FDE623822FC16E6, "i64") - bits(x))
     return fma(guess, fma(-x, guess, 1.0), guess)
-
-
-def _RECIPROCAL_BITS(x: Value) -> Value:
-    b = x.builder
-    return b.constant(0x7FDE623822FC16E6, "i64") - bits(x)
 
 
 def outside(x: Value, limit: float) -> Value:

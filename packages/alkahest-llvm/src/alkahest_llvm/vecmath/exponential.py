@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from alkahest_llvm.builder import Value, copysign, fma, horner, is_nan, select
 from alkahest_llvm.vecmath.coefficients import EXP, EXPM1, LN2, LOG2_E
-from alkahest_llvm.vecmath.common import EXPONENT_SHIFT, INF, outside, patch, power_of_two, scale
+from alkahest_llvm.vecmath.common import (
+    EXPONENT_SHIFT,
+    INF,
+    fast_two_sum,
+    outside,
+    patch,
+    power_of_two,
+    scale,
+    two_product,
+)
 from alkahest_llvm.vecmath.registry import kernel
 
 # |x| below this: 2^k and the result are normal numbers.
 USUAL = 708.0
+
+_BEYOND_SQUARE = tuple([2.0 * c for c in EXPM1[1:]])  # (e^r - 1 - r - r^2/2) / (r^3/2)
 
 
 def reduced(x: Value) -> tuple[Value, Value, Value]:
@@ -55,25 +66,33 @@ def exp_any(x: Value) -> Value:
     return scale(near_one(r), k)
 
 
+@kernel("half_exp", inline=False)
+def half_exp(x: Value) -> Value:
+    """Return e^x / 2 for x >= 708 or nan; it overflows only where the result does."""
+    _, k, r = reduced(select(x > 720.0, 720.0, x))
+    return scale(near_one(r), k - 1.0)
+
+
 @kernel("expm1")
 def expm1(x: Value) -> Value:
-    """Return e^x - 1. Error below 0.8 ulp.
+    """Return e^x - 1. Error below 0.7 ulp.
 
-    2^k (1 + r + p) - 1 is summed as (2^k - 1) + 2^k r, whose rounding error is kept, + 2^k p.
+    2^k (1 + z + w) - 1 is summed as (2^k - 1) + 2^k z, whose rounding error is kept, + 2^k w.
     """
-    s, h, hl, r, p = expm1_parts(x)
-    a = s * r
+    s, z, w = expm1_parts(x)
+    h, a = s - 1.0, s * z
     total = h + a
-    y = total + fma(s, p, ((h - total) + a) + hl)
+    y = total + fma(s, w, ((h - total) + a) + ((s - h) - 1.0))
     return patch(outside(x, USUAL), copysign(y, x), lambda: x.builder.kernel("expm1_any", x))
 
 
-def expm1_parts(x: Value) -> tuple[Value, Value, Value, Value, Value]:
-    """Return 2^k, 2^k - 1 and its rounding error, r, and p, where e^x = 2^k (1 + r + p) and p = O(r^2)."""
+def expm1_parts(x: Value) -> tuple[Value, Value, Value]:
+    """Return s = 2^k, z and w, where e^x = s (1 + z + w) and w is small: the terms r + r^2/2 are summed exactly."""
     shifted, _, r, r_low = reduced_twofold(x)
-    s = power_of_two(shifted)
-    h = s - 1.0
-    return s, h, (s - h) - 1.0, r, fma(r * r, horner(r, EXPM1), r_low)
+    t, t_low = two_product(r, r * 0.5)
+    z, error = fast_two_sum(r, t)
+    w = (error + t_low) + fma(r_low, r, r_low)
+    return power_of_two(shifted), z, fma(t * r, horner(r, _BEYOND_SQUARE), w)
 
 
 @kernel("expm1_any", inline=False)

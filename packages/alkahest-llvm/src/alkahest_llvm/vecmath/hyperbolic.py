@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alkahest_llvm.builder import Value, copysign, fabs, fma, horner, select
 from alkahest_llvm.vecmath.coefficients import COSH, SINH
-from alkahest_llvm.vecmath.common import EXPONENT_SHIFT, outside, patch, power_of_two
+from alkahest_llvm.vecmath.common import EXPONENT_SHIFT, fast_two_sum, outside, patch, power_of_two
 from alkahest_llvm.vecmath.exponential import USUAL, expm1_parts, reduced_twofold
 from alkahest_llvm.vecmath.registry import kernel
 
@@ -53,14 +53,8 @@ def sinh(x: Value) -> Value:
 
 
 def _beyond(x: Value) -> Value:
-    """Return e^|x| / 2 where |x| is large or not finite, without overflow before the result does."""
+    """Return e^|x| / 2, which is all that is left of either function where |x| is large or not finite."""
     return x.builder.kernel("half_exp", fabs(x))
-
-
-@kernel("half_exp", inline=False)
-def half_exp(x: Value) -> Value:
-    """Return e^x / 2 for x >= 708, as the square of e^(x/2) divided by 2: for large results of sinh and cosh."""
-    return x
 
 
 @kernel("tanh")
@@ -71,15 +65,13 @@ def tanh(x: Value) -> Value:
     """
     size = fabs(x)
     size = select(size > 20.0, 20.0, size)
-    s, h, h_low, r, p = expm1_parts(size + size)
-    a = s * r
-    above = s + 1.0
-    above_low = (s - above) + 1.0
-    rest = s * p
-    n = h + a
-    n_low = ((h - n) + a) + (rest + h_low)
-    d = above + a
-    d_low = ((above - d) + a) + (rest + above_low)
+    s, z, w = expm1_parts(size + size)
+    z, w = fast_two_sum(z, w)
+    a, rest = s * z, s * w
+    below, above = s - 1.0, s + 1.0
+    n, d = below + a, above + a
+    n_low = ((below - n) + a) + (rest + ((s - below) - 1.0))
+    d_low = ((above - d) + a) + (rest + ((s - above) + 1.0))
     inverse = 1.0 / d
     q = n * inverse
     y = fma(fma(-q, d, n) + fma(-q, d_low, n_low), inverse, q)

@@ -1,0 +1,113 @@
+"""What the canonical form computes with: flat sums and products over atoms, and the workspace that holds them.
+
+A *form* is an exact number, a `Product` or a `Sum`. An *atom* is a node of the pool that is taken as a whole: a
+symbol, a function of canonical arguments, a sum that stands as a factor. A *key* names a product without its
+coefficient: the id of an atom, or a negative number for all others, so that sums are dicts from ints to coefficients.
+"""
+
+# pyright: reportPrivateUsage=false
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from alkahest.expr.pool import ExprPool
+from alkahest.symbolic.exact import Exact, exact_node
+
+# A sum or product of up to this many operands is copied into the ones it occurs in. A larger one moves there if
+# nothing else uses it and is an atom otherwise: cost and size stay linear in the DAG.
+SMALL = 32
+
+
+class Undefined(Exception):  # noqa: N818 - not an error: the operation is kept as it is written
+    """Raised where an operation has no value, such as a division by a literal zero."""
+
+
+class Product:
+    """`coef` times the product of base**exponent over `items`; bases are atoms, exponents nonzero."""
+
+    __slots__ = ("coef", "id", "items", "key", "shared")
+
+    def __init__(
+        self, coef: Exact, items: dict[int, Exact], key: int | None = None, shared: bool = False
+    ) -> None:
+        self.coef = coef
+        self.items = items
+        self.key = key
+        self.id: int | None = None
+        self.shared = shared  # `items` belongs to others too: copy before a change
+
+
+class Sum:
+    """`const` plus the sum of coefficient*key over `terms`; coefficients are nonzero."""
+
+    __slots__ = ("const", "id", "shared", "terms")
+
+    def __init__(self, const: Exact, terms: dict[int, Exact]) -> None:
+        self.const = const
+        self.terms = terms
+        self.id: int | None = None
+        self.shared = False
+
+
+Form: TypeAlias = int | Fraction | Product | Sum
+
+
+class Workspace:
+    """The tables of one canonicalisation, or of all that one thread does in one pool.
+
+    It does not keep the pool alive: `pool` is set while it is in use.
+    """
+
+    def __init__(self, pool: ExprPool) -> None:
+        self.pool = pool
+        self.nodes = pool._nodes
+        self.forms: dict[int, Form] = {}  # by node
+        self.bases: list[dict[int, Exact]] = []  # key -k-1 names bases[k]
+        self.index: dict[tuple[tuple[int, Exact], ...], int] = {}
+        self.sums: dict[int, Sum] = {}  # sums that have been written, by node
+        self.special: dict[int, Form] = {}  # atoms to be opened once their exponent is an integer
+        self.undefined: set[int] = set()  # atoms without a value
+        self.opaque = False  # a shared sum or product was too large to be copied
+        self.overflowed = False  # a coefficient was too large to be folded
+        self.layouts: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        self.sort_keys: dict[int, tuple[bool, Exact, str]] = {}
+        self.texts: dict[int, str] = {}
+
+    def intern(self, node: tuple[Any, ...]) -> int:
+        """Return the id of a node, exactly as given."""
+        return self.pool._intern(node)
+
+    def number(self, value: Exact) -> int:
+        """Return the id of a literal."""
+        return self.pool._intern(exact_node(value))
+
+    def product_of(self, key: int, coef: Exact = 1) -> Product:
+        """Return `coef` times what `key` names."""
+        if key >= 0:
+            return Product(coef, {key: 1}, key)
+        return Product(coef, self.bases[-key - 1], key, shared=True)
+
+    def key_of(self, product: Product) -> int:
+        """Return the key of a product, its coefficient left out."""
+        key = product.key
+        if key is None:
+            items = product.items
+            if len(items) == 1:
+                [(base, exponent)] = items.items()
+                if exponent == 1:
+                    product.key = base
+                    return base
+            name = tuple(sorted(items.items()))
+            key = self.index.get(name)
+            if key is None:
+                self.bases.append(items)
+                key = self.index[name] = -len(self.bases)
+                product.shared = True
+            product.key = key
+        return key
+
+
+def atom(ident: int) -> Product:
+    """Return a node as an atom."""
+    return Product(1, {ident: 1}, ident)

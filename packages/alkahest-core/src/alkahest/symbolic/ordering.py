@@ -1,0 +1,110 @@
+"""The order of terms and factors: as people write them, and the same whatever was created first.
+
+Every node gets a short text from its structure alone, by which atoms are sorted: its class, its leading symbols, and
+beyond a length a hash of the rest. Terms go by degree, then by text.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from alkahest.expr.pool import LEAVES
+from alkahest.symbolic.exact import Exact
+from alkahest.symbolic.forms import Workspace
+
+_MAX_TEXT = 40
+# Classes in the order in which factors are written.
+_NUMBER, _CONSTANT, _SYMBOL, _COMPOSITE, _FUNCTION = "0", "1", "2", "3", "4"
+_MARKS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "neg": "_", "pow": "^"}
+_COMPOSITES = frozenset({"add", "sub", "mul", "div", "neg"})
+
+
+def text_of(space: Workspace, ident: int) -> str:
+    """Return the text by which a node is sorted; different structures have different texts."""
+    texts = space.texts
+    found = texts.get(ident)
+    if found is not None:
+        return found
+    nodes = space.nodes
+    stack = [ident]
+    while stack:
+        i = stack[-1]
+        node = nodes[i]
+        if node[0] in LEAVES:
+            texts[i] = _leaf_text(node)
+        else:
+            missing = [c for c in node[1:] if c not in texts]
+            if missing:
+                stack += missing
+                continue
+            texts[i] = _shortened(_node_text(node[0], [texts[c] for c in node[1:]]))
+        stack.pop()
+    return texts[ident]
+
+
+def _node_text(op: str, args: list[str]) -> str:
+    # Postfix for operators, so that the leading operand comes first; the class of an inner operand says nothing.
+    inner = [a if a[0] < _COMPOSITE else a[1:] for a in args]
+    mark = _MARKS.get(op)
+    if mark is None:
+        return f"{_FUNCTION}{op} {''.join(inner)})"
+    return f"{_COMPOSITE if op in _COMPOSITES else _FUNCTION}{''.join(inner)}{mark}"
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _MAX_TEXT:
+        return text
+    return f"{text[: _MAX_TEXT - 17]}~{blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+
+def _leaf_text(node: tuple[Any, ...]) -> str:
+    head = node[0]
+    if head == "symbol":
+        domain = "" if node[2] == "real" else f":{node[2]}"
+        return _shortened(f"{_SYMBOL}{_natural(node[1])}{domain};")
+    if head == "const":
+        return f"{_CONSTANT}{node[1]};"
+    value = node[1].hex() if head == "float" else "/".join([f"{n:x}" for n in node[1:]])
+    return _shortened(f"{_NUMBER}{value};")
+
+
+@lru_cache(maxsize=4096)
+def _natural(name: str) -> str:
+    """Return `name` with its numbers padded, so that x2 comes before x10."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(8), name)
+
+
+@lru_cache(maxsize=4096)
+def _exponent_text(exponent: Exact) -> str:
+    """Return a text that sorts larger exponents first."""
+    nearest = max(-9e5, min(9e5, float(exponent)))
+    rest = "" if abs(exponent) < 9e5 else f"{exponent.numerator:x}"
+    return f"!{1e6 - nearest:013.4f}{rest}"
+
+
+def factor_order(space: Workspace, items: dict[int, Exact]) -> list[int]:
+    """Return the bases of a product in the order in which they are written."""
+    if len(items) == 1:
+        return list(items)
+    return sorted(items, key=lambda base: text_of(space, base))
+
+
+def sort_key(space: Workspace, key: int) -> tuple[bool, Exact, str]:
+    """Return what terms are sorted by: constants last, degree downwards, then symbols and functions by name."""
+    found = space.sort_keys.get(key)
+    if found is None:
+        items = {key: 1} if key >= 0 else space.bases[-key - 1]
+        texts = [(text_of(space, base), exponent) for base, exponent in items.items()]
+        texts.sort()
+        degree: Exact = 0
+        front: list[str] = []
+        back: list[str] = []
+        for text, exponent in texts:
+            if text[0] in (_SYMBOL, _COMPOSITE):
+                degree -= exponent
+            (back if text[0] < _SYMBOL else front).append(text + _exponent_text(exponent))
+        found = space.sort_keys[key] = (not front, degree, "".join(front + back))
+    return found

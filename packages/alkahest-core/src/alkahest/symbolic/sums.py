@@ -1,0 +1,168 @@
+"""Flat sums: like terms collected."""
+
+from __future__ import annotations
+
+from alkahest.symbolic.exact import Exact, bounded
+from alkahest.symbolic.forms import SMALL, Form, Product, Sum, Workspace
+from alkahest.symbolic.writing import write, write_product
+
+
+def add(space: Workspace, f: Form, g: Form, sign: int = 1) -> Form:
+    """Return `f + g`, or `f - g` where `sign` is -1."""
+    if not isinstance(f, Product | Sum):
+        if f == 0:
+            return g if sign == 1 else scale(space, -1, g)
+        if not isinstance(g, Product | Sum):
+            total = bounded(f + g if sign == 1 else f - g)
+            if total is not None:
+                return total
+    elif not isinstance(g, Product | Sum) and g == 0:
+        return f
+    if sign == 1 and isinstance(g, Sum) and (not isinstance(f, Sum) or len(f.terms) < len(g.terms)):
+        f, g = g, f
+    total = _owned(space, f)
+    _accumulate(space, total, g, sign)
+    return _finished(space, total)
+
+
+def scale(space: Workspace, c: Exact, f: Form) -> Form:
+    """Return the number `c` times `f`."""
+    if c == 1:
+        return f
+    if c == 0:
+        return 0
+    if isinstance(f, Sum):
+        if c == -1 and len(f.terms) <= SMALL:
+            return negated(f)
+        f = factor(space, f)
+    elif not isinstance(f, Product):
+        number = bounded(c * f)
+        if number is not None:
+            return number
+        f = as_base(space, f)
+    coef = bounded(c * f.coef)
+    if coef is None:
+        return _scaled_apart(space, c, f)
+    f.shared = True
+    return simple(space, Product(coef, f.items, f.key, shared=True))
+
+
+def _scaled_apart(space: Workspace, c: Exact, f: Product) -> Product:
+    """Return `c` times `f` with `c` as one more base, because the product of the numbers is too large."""
+    base = next(iter(as_base(space, c).items))
+    items = dict(f.items)
+    items[base] = items.get(base, 0) + 1
+    return Product(f.coef, items)
+
+
+def as_base(space: Workspace, value: Exact) -> Product:
+    """Return a number as a base, for where it cannot be folded."""
+    space.overflowed = True
+    ident = space.number(value)
+    space.special[ident] = value
+    return Product(1, {ident: 1}, ident)
+
+
+def simple(space: Workspace, product: Product) -> Form:
+    """Return a product as what it is: a number, a sum that stands alone, or a product."""
+    items = product.items
+    if len(items) > 1:
+        return product
+    if not items:
+        return product.coef
+    key = space.key_of(product)
+    if key in space.sums:
+        alone = space.sums[key]
+        if product.coef == 1:
+            return alone
+        if product.coef == -1 and len(alone.terms) <= SMALL:
+            return negated(alone)
+    return product
+
+
+def negated(f: Sum) -> Sum:
+    """Return minus a sum."""
+    return Sum(-f.const, {key: -c for key, c in f.terms.items()})
+
+
+def factor(space: Workspace, f: Sum) -> Product:
+    """Return a sum as a factor: `-x - y` as minus the atom `x + y`."""
+    if f.const <= 0 and len(f.terms) <= SMALL and all([c < 0 for c in f.terms.values()]):
+        ident = write(space, negated(f))
+        return Product(-1, {ident: 1}, ident)
+    ident = write(space, f)
+    return Product(1, {ident: 1}, ident)
+
+
+def _owned(space: Workspace, f: Form) -> Sum:
+    """Return a sum of value `f` that may be changed."""
+    if isinstance(f, Sum):
+        if not f.shared:
+            return f
+        if len(f.terms) <= SMALL:
+            return Sum(f.const, dict(f.terms))
+    total = Sum(0, {})
+    _accumulate(space, total, f, 1)
+    return total
+
+
+def _accumulate(space: Workspace, total: Sum, g: Form, sign: int) -> None:
+    """Add `sign` times `g` to a sum that may be changed."""
+    if isinstance(g, Product):
+        key = space.key_of(g)
+        coef = g.coef if sign == 1 else -g.coef
+        inner = space.sums.get(key)
+        if inner is None or len(inner.terms) > SMALL:
+            _add_term(space, total, key, coef)
+        else:
+            _add_terms(space, total, inner, coef)
+    elif isinstance(g, Sum):
+        if len(g.terms) <= SMALL or (sign == 1 and not g.shared):
+            _add_terms(space, total, g, sign)
+        else:
+            space.opaque = True
+            _add_term(space, total, write(space, g), sign)
+    else:
+        _add_constant(space, total, g if sign == 1 else -g)
+
+
+def _add_terms(space: Workspace, total: Sum, g: Sum, c: Exact) -> None:
+    for key, coef in g.terms.items():
+        _add_term(space, total, key, coef if c == 1 else coef * c)
+    if g.const != 0:
+        _add_constant(space, total, g.const * c)
+
+
+def _add_term(space: Workspace, total: Sum, key: int, coef: Exact) -> None:
+    terms = total.terms
+    old = terms.get(key)
+    if old is None:
+        terms[key] = coef
+        return
+    new = bounded(old + coef)
+    if new is None:  # kept as a product of its own, which nothing opens
+        apart = write_product(space, space.product_of(key, coef))
+        terms[apart] = terms.get(apart, 0) + 1
+    elif new == 0:
+        del terms[key]
+    else:
+        terms[key] = new
+
+
+def _add_constant(space: Workspace, total: Sum, c: Exact) -> None:
+    new = bounded(total.const + c)
+    if new is None and total.const != 0:
+        ident = space.number(c)
+        total.terms[ident] = total.terms.get(ident, 0) + 1
+    else:
+        total.const = c if new is None else new
+
+
+def _finished(space: Workspace, total: Sum) -> Form:
+    terms = total.terms
+    if not terms:
+        return total.const
+    if len(terms) == 1 and total.const == 0:
+        [(key, coef)] = terms.items()
+        return simple(space, space.product_of(key, coef))
+    return total
