@@ -288,7 +288,8 @@ class Builder:
         """Return `usual`, or what `rare()` gives where `condition` holds in any lane; `rare` runs only then."""
         before, inside, after = self.block, self.new_label("rare"), self.new_label("join")
         any_lane = condition.ref if self.width == 1 else self._any_lane(condition)
-        self.lines.append(f"  br i1 {any_lane}, label %{inside}, label %{after}")
+        self.lines.append(f"  br i1 {any_lane}, label %{inside}, label %{after}, !prof !0")
+        self.module.uses_rare_branches = True
         self.start_block(inside)
         with self._own_memo():
             others = rare()

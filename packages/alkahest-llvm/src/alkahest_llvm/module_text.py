@@ -29,13 +29,17 @@ class ModuleText:
     def __init__(self, style: KernelStyle = "inline") -> None:
         self.style: KernelStyle = style
         self.imports: set[tuple[str, int]] = set()
+        self.uses_rare_branches = False
         self._declarations: dict[str, str] = {}
         self._tables: dict[str, str] = {}
         self._definitions: list[str] = []
         self._defined: set[str] = set()
 
     def __str__(self) -> str:
-        return "\n".join([*self._declarations.values(), *self._tables.values(), *self._definitions, ""])
+        parts = [*self._declarations.values(), *self._tables.values(), *self._definitions]
+        if self.uses_rare_branches:
+            parts.append('!0 = !{!"branch_weights", i32 1, i32 1000000}')
+        return "\n".join([*parts, ""])
 
     def declare(self, name: str, signature: str) -> None:
         """Declare an external function once."""

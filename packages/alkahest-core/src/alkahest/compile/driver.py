@@ -214,6 +214,5 @@ def _report(tape: Tape, compilation: Compilation) -> None:
 def _dump(directory: Path, tape: Tape, kernel: Kernel) -> None:
     os.makedirs(directory, exist_ok=True)
     stem = tape.digest[:16]
-    (directory / f"{stem}.tape").write_text(f"{tape}\n")
-    for kind, text in kernel.artifacts.items():
-        (directory / f"{stem}.{kind}").write_text(text)
+    for kind, text in {**kernel.artifacts, "tape": str(tape)}.items():
+        (directory / f"{stem}.{kind}").write_text(f"{text}\n")

@@ -94,6 +94,7 @@ class _Stored:
         # The last part that reads a temporary, for those which a later part than their own reads.
         self.until = {w: p for p, found in enumerate(self.words) for w in found if home.get(w, p) < p}
         self.places: dict[str, int] = {}
+        self.size = 0
 
     def write(self) -> tuple[list[str], list[str]]:
         """Return the texts of the parts, and the lines that call them."""
@@ -108,8 +109,7 @@ class _Stored:
             texts.append(_function(f"static void {self.prefix}{p}({parameters}) {{", lines))
             calls.append(f"{self.prefix}{p}({', '.join([*inputs, self.array])});")
         loads = self._loads(len(self.parts))
-        size = 1 + max(self.places.values(), default=0)
-        return texts, [f"{self.names.real} {self.array}[{size}];", *calls, *loads]
+        return texts, [f"{self.names.real} {self.array}[{max(1, self.size)}];", *calls, *loads]
 
     def _loads(self, p: int) -> list[str]:
         lines: list[str] = []
@@ -122,17 +122,14 @@ class _Stored:
 
     def _stores(self, p: int, part: list[Statement]) -> list[str]:
         """Give places to what later parts read; places whose values nobody reads any more serve again."""
-        dead = {name for name in self.places if self.until[name] <= p}
-        free = sorted([self.places[name] for name in dead], reverse=True)
-        held = {name: place for name, place in self.places.items() if name not in dead}
-        fresh = 1 + max(self.places.values(), default=-1)
+        free = sorted([place for name, place in self.places.items() if self.until[name] == p], reverse=True)
+        self.places = {name: place for name, place in self.places.items() if self.until[name] > p}
         lines: list[str] = []
         for s in part:
             if s.name in self.until:
                 if not free:
-                    free.append(fresh)
-                    fresh += 1
-                held[s.name] = free.pop()
-                lines.append(f"{self.array}[{held[s.name]}] = {s.name};")
-        self.places = held
+                    free.append(self.size)
+                    self.size += 1
+                self.places[s.name] = free.pop()
+                lines.append(f"{self.array}[{self.places[s.name]}] = {s.name};")
         return lines

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import struct
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from alkahest.base.prim import lowering_rules
 from alkahest.emitting.c_helpers import HELPERS, helper_texts
 from alkahest.emitting.c_names import free_prefix
+from alkahest.emitting.c_parts import Names, Statement, assemble
 from alkahest.emitting.c_templates import (
     CHOICE,
     CONDITION,
@@ -30,7 +30,6 @@ from alkahest.expr.tape import Instr, Tape
 # and readers recurse over expressions; C99 (5.2.4.1) promises 63 levels of parentheses.
 MAX_DEPTH = 16
 MAX_TEXT = 120
-LINE = 110
 REALS = {"f64": "double", "f32": "float"}
 
 
@@ -72,17 +71,10 @@ def write_function(
         pointers = [f"{real} *{out}{k}" for k in range(len(results))]
     parameters = ", ".join([f"{real} {name}" for name in names] + pointers) or "void"
     signature = f"{'static ' if static else ''}{head} {fn_name}({parameters}) {{"
-    lines = [f"    {line}" for line in [*body.unused(), *body.lines, *ends]]
-    text = "\n".join([*_wrapped(signature), *lines, "}"]) + "\n"
+    text = assemble(Names(fn_name, real, names), signature, body.unused(), body.statements, ends)
     used = frozenset(body.used)
     helpers = helper_texts(used & HELPERS, dtype == "f32")
     return CFunction(("math.h",) if used else (), tuple(helpers), text)
-
-
-def _wrapped(line: str) -> list[str]:
-    if len(line) <= LINE:
-        return [line]
-    return textwrap.wrap(line, LINE, subsequent_indent="        ", break_long_words=False, break_on_hyphens=False)
 
 
 class _Body:
@@ -91,11 +83,10 @@ class _Body:
     def __init__(self, tape: Tape, names: Sequence[str], prefix: str, single: bool) -> None:
         self.tape = tape
         self.names = names
-        self.lines: list[str] = []
+        self.statements: list[Statement] = []
         self.used: set[str] = set()  # functions and macros
         self._prefix = prefix
         self._single = single
-        self._temporaries = 0
         self._uses = _count_uses(tape)
         self._templates: dict[str, Template] = {}
         self._rules = lowering_rules("c")
@@ -212,10 +203,9 @@ class _Body:
 
     def _bound(self, fragment: Fragment) -> Fragment:
         """Give a fragment a name, and return that."""
-        name = f"{self._prefix}{self._temporaries}"
-        self._temporaries += 1
+        name = f"{self._prefix}{len(self.statements)}"
         kind = "int" if fragment.condition else "float" if self._single else "double"
-        self.lines.append(f"const {kind} {name} = {fragment.text};")
+        self.statements.append(Statement(kind, name, fragment.text))
         return Fragment(name, condition=fragment.condition)
 
     def _number(self, fragment: Fragment) -> Fragment:

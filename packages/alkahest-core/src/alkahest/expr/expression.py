@@ -173,8 +173,6 @@ class Expr:
         value = self.value
         return int(float(self) if value is None else value)
 
-    __index__ = None
-
     def __iter__(self) -> Iterator[Expr]:
         raise ControlFlowError(
             "a symbolic value is a scalar and cannot be iterated or unpacked.",

@@ -15,6 +15,7 @@ from alkahest.errors import (
     ArityError,
     NotASymbolError,
     OperandError,
+    ParseError,
     UnknownFunctionError,
     UnknownSymbolError,
 )
@@ -186,12 +187,9 @@ class _Parser:
         return self._pool._expr(self._id(self._operands.pop()))  # pyright: ignore[reportPrivateUsage]
 
     def _fault(
-        self, what: str, remedy: str, token: Token, kind: type[AlkahestError] | None = None
+        self, what: str, remedy: str, token: Token, kind: type[AlkahestError] = ParseError
     ) -> AlkahestError:
-        width = max(len(token.text), 1)
-        if kind is None:
-            return self._source.fault(what, remedy, token.position, width=width)
-        return self._source.fault(what, remedy, token.position, kind, width)
+        return self._source.fault(what, remedy, token.position, kind, max(len(token.text), 1))
 
     # -- where a value is expected
 
@@ -344,7 +342,6 @@ class _Parser:
         if op == "neg" and value.kind in (_INTEGER, _DECIMAL):
             return _Operand(_SIGNED, -value.value)
         if op == "pos":
-            self._id(value)
             return value if value.kind in _LITERALS else _Operand(_NODE, self._id(value))
         return _Operand(_NODE, self._build(op, self._id(value)))
 
@@ -382,34 +379,27 @@ class _Parser:
             composed = COMPOSED.get((name, count))
             return self._constant(name) if composed is None else composed(self._build, *ids)
         arity = known_arity(op)
-        if arity is None:
-            raise self._no_function(name, token, count)
-        if op in FOLDED and count > arity:
+        if op in FOLDED and count > 1:
             return self._build.fold(op, ids)
         if arity != count:
-            raise self._wrong_arity(name, token, str(arity), count)
+            raise self._no_such_call(name, op, token, count)
         return self._build(op, *ids)
 
     def _constant(self, name: str) -> int:
         return self._pool.constant(CONSTANT_NAMES[name]).id
 
-    def _no_function(self, name: str, token: Token, count: int) -> AlkahestError:
-        takes = sorted({str(n) for composed, n in COMPOSED if composed == name})
+    def _no_such_call(self, name: str, op: str, token: Token, count: int) -> AlkahestError:
+        takes = {n for composed, n in COMPOSED if composed == name} | ({known_arity(op)} - {None})
         if takes:
-            return self._wrong_arity(name, token, " or ".join(takes), count)
-        if self._names.symbol(name) is not None or name in CONSTANT_NAMES:
-            return self._fault(
-                f"{name!r} is no function and a bracket follows it",
-                f"Write {name}*(…) for a product: there is no implicit multiplication.",
-                token,
-            )
+            numbers = "2 or more" if op in FOLDED else " or ".join(str(n) for n in sorted(takes))
+            what = f"{name} takes {numbers} argument(s) and is given {count}"
+            return self._fault(what, "Pass one value per argument.", token, ArityError)
+        if self._names.find(name) is not None:
+            what = f"{name!r} is no function and a bracket follows it"
+            remedy = f"Write {name}*(…) for a product: there is no implicit multiplication."
+            return self._fault(what, remedy, token)
         remedy = _suggestion(name, call_names()) or "Check its name, or install the plugin that declares it."
         return self._fault(f"no function is called {name!r}", remedy, token, UnknownFunctionError)
-
-    def _wrong_arity(self, name: str, token: Token, takes: str, count: int) -> AlkahestError:
-        return self._fault(
-            f"{name} takes {takes} argument(s) and is given {count}", "Pass one value per argument.", token, ArityError
-        )
 
     def _piecewise(self, token: Token, args: list[_Operand]) -> int:
         pairs = [a.value for a in args if a.kind == _PAIR and len(a.value) == 2]  # noqa: PLR2004 - a pair

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from alkahest.compile.dispatch import CompileConfig
 from alkahest.compile.gradients import GradTracedFn, grad
 from alkahest.compile.tracing import TracedFn, trace_fn
-from alkahest.errors import ParseError, UnknownFunctionError, UnknownSymbolError
+from alkahest.errors import AlkahestError
 from alkahest.expr.expression import Expr
 from alkahest.expr.parsing import parse
 from alkahest.expr.pool import ExprPool
@@ -26,6 +26,7 @@ EVALUATIONS = 100
 
 _EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
 _ERROR_TERM = re.compile(r"\+\s*e\s*$")
+_PLACE_IN_TEXT = re.compile(r" \((?:line \d+, )?column \d+\):.*", re.DOTALL)  # the parser's; ours is the file's
 _STRAY_ERROR = re.compile(r"(?<![\w.])e(?!\w)")
 
 
@@ -66,30 +67,11 @@ class _Formula:
 
     def _parse(self, text: _Text, pool: ExprPool, known: Mapping[str, Expr]) -> Expr:
         try:
-            expr = parse(text.text, pool, symbols=dict(known))
-        except (ParseError, UnknownSymbolError, UnknownFunctionError) as error:
+            return parse(text.text, pool, symbols=dict(known))
+        except AlkahestError as error:
             line, column = text.place(error.details.get("position"))
-            self.problem.fail(
-                f"column {column}: the model does not parse: {error.message}",
-                remedy=error.remedy,
-                line=line,
-                column=column,
-            )
-        self._require_known(text, expr, known)
-        return expr
-
-    def _require_known(self, text: _Text, expr: Expr, known: Mapping[str, Expr]) -> None:
-        allowed = frozenset[Expr]().union(*[value.free_symbols for value in known.values()])
-        unknown = sorted(str(s.name) for s in expr.free_symbols - allowed)
-        if unknown:
-            found = re.search(rf"(?<![\w.]){re.escape(unknown[0])}(?!\w)", text.text)
-            line, column = text.place(found.start() if found else None)
-            self.problem.fail(
-                f"column {column}: the model uses {unknown[0]}, which is none of {', '.join(known)}.",
-                remedy="Use the names of the parameters and of the data's columns.",
-                line=line,
-                column=column,
-            )
+            what = _PLACE_IN_TEXT.sub("", error.message).rstrip(".")
+            self.problem.fail(f"{what}.", remedy=error.remedy, line=line, column=column)
 
 
 class FitModel:
@@ -198,7 +180,7 @@ def _formula(problem: StrdProblem) -> _Formula:
     if stray is not None:
         line, column = right.place(stray.start())
         problem.fail(
-            f"column {column}: e is the error term and stands last, as '+ e'.",
+            "e is the error term and stands last, as '+ e'.",
             remedy="Write exp(x) for the exponential, and the error term as the last one.",
             line=line,
             column=column,

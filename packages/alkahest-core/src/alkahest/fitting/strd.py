@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RANGE = re.compile(r"(Starting Values|Certified Values|Data)\s*\(\s*lines?\s+(\d+)\s+to\s+(\d+)\s*\)", re.IGNORECASE)
-_COUNT = re.compile(r"\b(\d+)\s+Parameters?\b", re.IGNORECASE)
+_COUNT = re.compile(r"\s*(\d+)\s+Parameters?\b", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _STARTING = re.compile(r"\s*Starting\s+values\b", re.IGNORECASE)
 _LAYOUT = (
@@ -96,8 +96,9 @@ class StrdProblem:
 
 
 def file_error(path: str, message: str, *, remedy: str, line: int, **details: Any) -> DataFileError:
-    """Return the error for one line of a file; it carries `path` and `line`."""
-    where = f"{os.path.basename(path)}, line {line}"
+    """Return the error for one line of a file; it carries `path` and `line`, and `column` where given."""
+    column = f", column {details['column']}" if "column" in details else ""
+    where = f"{os.path.basename(path)}, line {line}{column}"
     return DataFileError(f"{where}: {message}", remedy=remedy, path=path, line=line, **details)
 
 
@@ -234,7 +235,7 @@ class _Reader:
                 "there is no line 'Model:' above the starting values.",
                 "Add the section 'Model:' with the number of parameters and the formula.",
             )
-        counts = [(n, int(m[1])) for n in range(head, before) if (m := _COUNT.search(self.line(n)))]
+        counts = [(n, int(m[1])) for n in range(head, before) if (m := _COUNT.match(self.line(n)))]
         if not counts:
             self.fail(
                 head,
@@ -310,7 +311,7 @@ class _Reader:
             left = n - len(values[0])
             self.fail(
                 self._figure("Degrees of Freedom", int)[1],
-                f"{n} observations and {len(values[0])} parameters leave {left} degrees of freedom, not {certified.dof}.",
+                f"{n} observations less {n - left} parameters are {left} degrees of freedom, not {certified.dof}.",
                 "Correct the number or the data.",
             )
         return certified
@@ -363,7 +364,7 @@ class _Reader:
         if label.strip().lower() != "data" or not colon or not columns:
             self.fail(
                 said,
-                f"the data begin on line {first} by the header, and the line above is no heading such as 'Data:  y  x'.",
+                f"by the header the data begin on line {first}, and the line above is no heading such as 'Data: y x'.",
                 "Name the columns on the line above the data, or correct the lines in the header.",
             )
         for k, name in enumerate(columns):

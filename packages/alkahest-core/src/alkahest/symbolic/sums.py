@@ -1,24 +1,26 @@
-"""Flat sums: like terms collected."""
+"""Flat sums: like terms collected, coefficients exact."""
 
 from __future__ import annotations
 
-from alkahest.symbolic.exact import Exact, bounded
+from fractions import Fraction
+
+from alkahest.symbolic.exact import Exact, bounded, normal
 from alkahest.symbolic.forms import SMALL, Form, Product, Sum, Workspace
 from alkahest.symbolic.writing import write, write_product
 
 
 def add(space: Workspace, f: Form, g: Form, sign: int = 1) -> Form:
     """Return `f + g`, or `f - g` where `sign` is -1."""
-    if not isinstance(f, Product | Sum):
-        if f == 0:
-            return g if sign == 1 else scale(space, -1, g)
-        if not isinstance(g, Product | Sum):
-            total = bounded(f + g if sign == 1 else f - g)
-            if total is not None:
-                return total
-    elif not isinstance(g, Product | Sum) and g == 0:
-        return f
-    if sign == 1 and isinstance(g, Sum) and (not isinstance(f, Sum) or len(f.terms) < len(g.terms)):
+    if isinstance(g, int | Fraction):
+        if g == 0:
+            return f
+        if isinstance(f, int | Fraction):
+            number = bounded(f + sign * g)
+            if number is not None:
+                return number
+    elif isinstance(f, int | Fraction) and f == 0:
+        return scale(space, sign, g)
+    elif sign == 1 and isinstance(g, Sum) and (not isinstance(f, Sum) or len(f.terms) < len(g.terms)):
         f, g = g, f
     total = _owned(space, f)
     _accumulate(space, total, g, sign)
@@ -43,13 +45,16 @@ def scale(space: Workspace, c: Exact, f: Form) -> Form:
     coef = bounded(c * f.coef)
     if coef is None:
         return _scaled_apart(space, c, f)
-    f.shared = True
-    return simple(space, Product(coef, f.items, f.key, shared=True))
+    if f.shared:
+        return simple(space, Product(coef, f.items, f.key, shared=True))
+    f.coef = coef
+    f.id = None
+    return simple(space, f)
 
 
 def _scaled_apart(space: Workspace, c: Exact, f: Product) -> Product:
     """Return `c` times `f` with `c` as one more base, because the product of the numbers is too large."""
-    base = next(iter(as_base(space, c).items))
+    base = space.key_of(as_base(space, c))
     items = dict(f.items)
     items[base] = items.get(base, 0) + 1
     return Product(f.coef, items)
@@ -70,9 +75,8 @@ def simple(space: Workspace, product: Product) -> Form:
         return product
     if not items:
         return product.coef
-    key = space.key_of(product)
-    if key in space.sums:
-        alone = space.sums[key]
+    alone = space.sums.get(space.key_of(product))
+    if alone is not None:
         if product.coef == 1:
             return alone
         if product.coef == -1 and len(alone.terms) <= SMALL:
@@ -123,14 +127,14 @@ def _accumulate(space: Workspace, total: Sum, g: Form, sign: int) -> None:
             space.opaque = True
             _add_term(space, total, write(space, g), sign)
     else:
-        _add_constant(space, total, g if sign == 1 else -g)
+        _add_constant(space, total, sign * g)
 
 
 def _add_terms(space: Workspace, total: Sum, g: Sum, c: Exact) -> None:
     for key, coef in g.terms.items():
-        _add_term(space, total, key, coef if c == 1 else coef * c)
+        _add_term(space, total, key, coef if c == 1 else normal(c * coef))
     if g.const != 0:
-        _add_constant(space, total, g.const * c)
+        _add_constant(space, total, normal(c * g.const))
 
 
 def _add_term(space: Workspace, total: Sum, key: int, coef: Exact) -> None:
@@ -150,12 +154,15 @@ def _add_term(space: Workspace, total: Sum, key: int, coef: Exact) -> None:
 
 
 def _add_constant(space: Workspace, total: Sum, c: Exact) -> None:
+    if total.const == 0:
+        total.const = c
+        return
     new = bounded(total.const + c)
-    if new is None and total.const != 0:
+    if new is None:
         ident = space.number(c)
         total.terms[ident] = total.terms.get(ident, 0) + 1
     else:
-        total.const = c if new is None else new
+        total.const = new
 
 
 def _finished(space: Workspace, total: Sum) -> Form:

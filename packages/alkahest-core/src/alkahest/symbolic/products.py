@@ -1,0 +1,245 @@
+"""Flat products: like bases collected, with exact exponents, and powers of them.
+
+What holds where (reals, 0**0 = 1, a fractional power of a negative number undefined; equal wherever the left is
+defined): x**a * x**b = x**(a+b) · (x*y)**n = x**n * y**n and (x**a)**n = x**(a*n) for integer n ·
+(x**n)**q = x**(n*q) for odd n, |x|**(n*q) for even n.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import floor
+
+from alkahest.symbolic import exact
+from alkahest.symbolic.exact import Exact, bounded, normal
+from alkahest.symbolic.forms import SMALL, Form, Product, Sum, Undefined, Workspace, atom
+from alkahest.symbolic.signs import is_nonnegative
+from alkahest.symbolic.sums import as_base, factor, scale, simple
+from alkahest.symbolic.writing import write, write_product
+
+# Exponents above this are not merged: squaring in a loop must not make numbers of a million digits.
+_MAX_EXPONENT = 1 << 64
+
+
+def multiply(space: Workspace, f: Form, g: Form) -> Form:
+    """Return `f * g`."""
+    if isinstance(f, int | Fraction):
+        return scale(space, f, g)
+    if isinstance(g, int | Fraction):
+        return scale(space, g, f)
+    a = factor(space, f) if isinstance(f, Sum) else f
+    b = factor(space, g) if isinstance(g, Sum) else g
+    return simple(space, _merged(space, a, b))
+
+
+def divide(space: Workspace, f: Form, g: Form) -> Form:
+    """Return `f / g`; raises `Undefined` for a literal zero below."""
+    return multiply(space, f, power(space, g, -1))
+
+
+def _merged(space: Workspace, f: Product, g: Product) -> Product:
+    if len(f.items) < len(g.items):
+        f, g = g, f
+    f = _owned(space, f)
+    if g.shared and len(g.items) > SMALL:
+        g = _opaque(space, g)
+    coef = g.coef if f.coef == 1 else f.coef if g.coef == 1 else bounded(f.coef * g.coef)
+    if coef is None:
+        _merge(space, f.items, space.key_of(as_base(space, g.coef)), 1)
+    else:
+        f.coef = coef
+    opened = False
+    for base, exponent in g.items.items():
+        opened |= _merge(space, f.items, base, exponent)
+    return _opened(space, f) if opened or space.overflowed else f
+
+
+def _owned(space: Workspace, f: Product) -> Product:
+    """Return a product of value `f` that may be changed."""
+    if f.shared:
+        return Product(f.coef, dict(f.items)) if len(f.items) <= SMALL else _opaque(space, f)
+    f.key = f.id = None
+    return f
+
+
+def _opaque(space: Workspace, f: Product) -> Product:
+    """Return a product that is too large to be copied, as its coefficient times an atom."""
+    space.opaque = True
+    ident = write_product(space, Product(1, f.items, f.key, shared=True))
+    return Product(f.coef, {ident: 1})
+
+
+def _merge(space: Workspace, items: dict[int, Exact], base: int, exponent: Exact) -> bool:
+    """Multiply by base**exponent; tell whether the new exponent lets a special base be opened."""
+    old = items.get(base)
+    if old is None:
+        items[base] = exponent
+        return False
+    new = normal(old + exponent)
+    if new == 0:
+        del items[base]
+    elif _mergeable(new):
+        items[base] = new
+        return base in space.special
+    else:
+        apart = space.intern(("pow", base, space.number(exponent)))
+        items[apart] = items.get(apart, 0) + 1
+    return False
+
+
+def _mergeable(exponent: Exact) -> bool:
+    return abs(exponent.numerator) < _MAX_EXPONENT and exponent.denominator < _MAX_EXPONENT
+
+
+def _opened(space: Workspace, f: Product) -> Product:
+    """Return a product with the integer powers of numbers, sums and products among its bases multiplied in."""
+    special = space.special
+    for base in [b for b in f.items if b in special]:
+        exponent = f.items[base]
+        inner = special[base]
+        if isinstance(inner, Product | Sum):
+            if exponent.__class__ is int:
+                del f.items[base]
+                f = _merged(space, f, _as_product(power(space, inner, exponent)))
+        else:
+            _fold_number(f, base, inner, exponent)
+    return f
+
+
+def _as_product(f: Form) -> Product:
+    return f if isinstance(f, Product) else Product(f, {})  # pyright: ignore[reportArgumentType]
+
+
+def _fold_number(f: Product, base: int, value: Exact, exponent: Exact) -> None:
+    """Move the integer part of a number's exponent into the coefficient: 2**(3/2) is 2*sqrt(2)."""
+    whole = floor(exponent)
+    number = exact.power(value, whole)
+    coef = None if number is None else bounded(f.coef * number)
+    if coef is None:
+        return
+    f.coef = coef
+    f.key = f.id = None
+    rest = normal(exponent - whole)
+    if rest == 0:
+        del f.items[base]
+    else:
+        f.items[base] = rest
+
+
+# -- powers
+
+
+def power(space: Workspace, f: Form, q: Exact) -> Form:
+    """Return `f**q`; raises `Undefined` where no real number is that."""
+    if q == 0:
+        return 1
+    if q == 1:
+        return f
+    if isinstance(f, Sum):
+        return _power_of_sum(space, f, q)
+    if not isinstance(f, Product):
+        return _power_of_number(space, f, q)
+    if not _mergeable(q):
+        return atom(space.intern(("pow", write(space, f), space.number(q))))
+    if q.__class__ is int:
+        return simple(space, _integer_power(space, f, int(q)))
+    return _root(space, f, q)
+
+
+def _power_of_sum(space: Workspace, f: Sum, q: Exact) -> Form:
+    if not _mergeable(q):
+        return atom(space.intern(("pow", write(space, f), space.number(q))))
+    if q.__class__ is int:
+        return _integer_power(space, factor(space, f), int(q))
+    return _composite(space, f, q)
+
+
+def _composite(space: Workspace, f: Product | Sum, q: Exact) -> Product:
+    """Return a fractional power of a sum or product, which is opened again once its exponent is an integer."""
+    ident = write(space, f)
+    space.special[ident] = f
+    f.shared = True
+    return Product(1, {ident: q})
+
+
+def _power_of_number(space: Workspace, value: Exact, q: Exact) -> Form:
+    number = exact.power(value, q)
+    if number is not None:
+        return number
+    if value == 0 or (value < 0 and q.__class__ is not int):
+        raise Undefined
+    if not _mergeable(q):
+        return atom(space.intern(("pow", space.number(value), space.number(q))))
+    if value.numerator == 1:
+        value, q = value.denominator, -q
+    ident = space.number(value)
+    space.special[ident] = value
+    product = Product(1, {ident: q})
+    if q.__class__ is not int:
+        _fold_number(product, ident, value, q)
+    return product
+
+
+def _integer_power(space: Workspace, f: Product, n: int) -> Product:
+    if len(f.items) > SMALL:
+        f = _opaque(space, f)
+    if n < 0 and any([_is_zero_float(space, base) for base in f.items]):
+        raise Undefined
+    items: dict[int, Exact] = {}
+    apart: list[int] = []
+    opened = False
+    for base, exponent in f.items.items():
+        new = normal(exponent * n)
+        if _mergeable(new):
+            items[base] = new
+            opened |= base in space.special
+        else:
+            apart.append(write(space, Product(1, {base: exponent})))
+    for base in apart:
+        items[base] = items.get(base, 0) + n
+    coef = exact.power(f.coef, n)
+    if coef is not None and exact.fits(coef):
+        out = Product(coef, items)
+    else:
+        base = space.key_of(as_base(space, f.coef))
+        items[base] = items.get(base, 0) + n
+        out = Product(1, items)
+    return _opened(space, out) if opened else out
+
+
+def _is_zero_float(space: Workspace, base: int) -> bool:
+    node = space.nodes[base]
+    return node[0] == "float" and node[1] == 0.0
+
+
+def _root(space: Workspace, f: Product, q: Exact) -> Form:
+    """Return a fractional power: perfect powers of the coefficient come out."""
+    size = abs(f.coef)
+    outer = exact.power(size, q)
+    if outer is None:
+        inner = Product(f.coef, f.items, f.key, shared=True)
+        outer = 1
+    else:
+        inner = Product(1 if f.coef > 0 else -1, f.items, f.key, shared=True)
+    f.shared = True
+    if inner.coef == 1 and len(inner.items) == 1:
+        [(base, exponent)] = inner.items.items()
+        root = _root_of_power(space, base, exponent, q)
+    else:
+        alone = simple(space, inner)
+        root = _composite(space, alone if isinstance(alone, Product | Sum) else inner, q)
+    return scale(space, outer, root)
+
+
+def _root_of_power(space: Workspace, base: int, exponent: Exact, q: Exact) -> Product:
+    """Return (base**exponent)**q for a fractional q."""
+    new = normal(exponent * q)
+    if not _mergeable(new):
+        return _composite(space, Product(1, {base: exponent}), q)
+    if exponent == 1 or is_nonnegative(space, base):
+        return Product(1, {base: new})
+    if exponent.__class__ is not int:  # sqrt(sqrt(x)) costs less than x^(1/4)
+        return _composite(space, Product(1, {base: exponent}), q)
+    if exponent.numerator % 2 or (new.denominator == 1 and new.numerator % 2 == 0):
+        return Product(1, {base: new})
+    return Product(1, {space.intern(("abs", base)): new})
