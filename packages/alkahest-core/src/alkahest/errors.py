@@ -26,6 +26,16 @@ class AlkahestError(Exception):
         parts = [self.message, self.remedy, f"[{self.code}]"]
         return " ".join(p for p in parts if p)
 
+    @property
+    def position(self) -> int | None:
+        """Offset in the text that was read, from 0, where the error is about one."""
+        return self.details.get("position")
+
+    @property
+    def line(self) -> int | None:
+        """Line in the text that was read, from 1, where the error is about one."""
+        return self.details.get("line")
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message, self.remedy, self.details)
 
@@ -146,16 +156,6 @@ class ParseError(AlkahestError, ValueError):
     """Text that is no formula. `position` (0-based offset) and `line` (1-based) say where."""
 
     code = "E-PARSE-001"
-
-    @property
-    def position(self) -> int | None:
-        """Offset of the offending character, from 0, where known."""
-        return self.details.get("position")
-
-    @property
-    def line(self) -> int | None:
-        """Line of the offending character, from 1, where known."""
-        return self.details.get("line")
 
 
 class FPCoreError(ParseError):

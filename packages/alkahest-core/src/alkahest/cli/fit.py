@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from alkahest.errors import AlkahestError, MissingPackageError
+from alkahest.errors import AlkahestError, BackendUnavailableError, MissingPackageError
 
 if TYPE_CHECKING:
     from alkahest.fitting import FitResult
@@ -23,16 +22,16 @@ BELOW_MIN_DIGITS = 1
 NOT_FITTED = 2
 
 
-@dataclass
 class _Session:
     """What the files of one command gave."""
 
-    starts: str
-    backend: str | None
-    plots: Path | None
-    results: list[FitResult] = field(default_factory=list)
-    pictures: list[Path] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    def __init__(self, starts: str, backend: str | None, plots: Path | None) -> None:
+        self.starts = starts
+        self.backend = backend
+        self.plots = plots
+        self.results: list[FitResult] = []
+        self.pictures: list[Path] = []
+        self.failures: list[str] = []
 
     def fit_file(self, path: str) -> None:
         """Fit one file from each start; what is wrong with the file or a start is kept and the rest goes on."""
@@ -52,12 +51,12 @@ class _Session:
         return range(1, published + 1) if self.starts == "both" else [int(self.starts)]
 
     @contextmanager
-    def _keeping(self, path: str) -> Iterator[None]:
+    def _keeping(self, path: str) -> Generator[None]:
         try:
             yield
-        except MissingPackageError:
-            raise  # no other file would do better
         except AlkahestError as error:
+            if isinstance(error, MissingPackageError | BackendUnavailableError) and not self.results:
+                raise  # no other file would do better
             self.failures.append(str(error) if Path(path).name in str(error) else f"{Path(path).name}: {error}")
 
     def exit_code(self, min_digits: float) -> int:
@@ -108,20 +107,21 @@ def fit(
     The exit code is 0 where every fit reaches --min-digits (without certified values: where it converged), 1 where one
     does not, 2 where a file or start could not be fitted; the other files are fitted all the same.
     """
+    from alkahest.fitting.plotting import figure_class
+
     session = _Session(starts, backend, plots)
-    try:
-        with _progress(len(files)) as show:
-            for done, path in enumerate(files):
-                show(done, Path(path).name)
-                session.fit_file(path)
-    except MissingPackageError as error:
-        raise click.ClickException(str(error)) from None
+    if plots is not None:
+        figure_class()  # missing Matplotlib is said before the work, not after
+    with _progress(len(files)) as show:
+        for done, path in enumerate(files):
+            show(done, Path(path).name)
+            session.fit_file(path)
     _print(session, min_digits, as_json, summary)
     raise SystemExit(session.exit_code(min_digits))
 
 
 @contextmanager
-def _progress(count: int) -> Iterator[Callable[[int, str], object]]:
+def _progress(count: int) -> Generator[Callable[[int, str], object]]:
     """Show how many of several files are done while standard error is a terminal."""
     if count < 2 or not sys.stderr.isatty():
         yield lambda done, name: None
@@ -153,4 +153,4 @@ def _print(session: _Session, min_digits: float, as_json: bool, summary: bool) -
         for picture in session.pictures:
             click.echo(f"drawn: {picture}")
     for failure in session.failures:
-        click.echo(f"Error: {failure}", err=True)
+        click.echo(f"alkahest: {failure}", err=True)

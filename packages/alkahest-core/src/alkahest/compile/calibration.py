@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from alkahest.compile.protocols import Backend, CompileOptions, Kernel
+from alkahest.errors import ConfigError
 from alkahest.expr.tape import Instr, Tape
 from alkahest.plugins.infos import Cost
 
@@ -34,26 +34,35 @@ _PATTERN = (("mul", 2), ("add", 0), ("mul", 1), ("sub", 2), ("sin", None), ("add
 class Calibration:
     """A calibration file as read: costs by tier, where and when they were measured, what is wrong with it."""
 
-    path: Path
+    path: Path | None
     costs: Mapping[str, Cost] = field(default_factory=dict[str, Cost])
     machine: str = ""
     date: str = ""
     fault: str = ""
 
 
-_read: dict[Path, Calibration] = {}
+_read: dict[str | None, Calibration] = {}  # by ALKAHEST_CONFIG_DIR
 
 
 def config_directory() -> Path:
-    """Return the folder of this user's settings: `ALKAHEST_CONFIG_DIR`, else the platform's place for them."""
+    """Return the folder of this user's settings: `ALKAHEST_CONFIG_DIR`, else the platform's place for them.
+
+    Raises `ConfigError` where neither that variable nor a home directory is known.
+    """
     named = os.environ.get("ALKAHEST_CONFIG_DIR")
     if named:
         return Path(named)
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"no folder for settings is known: {error}", remedy="Set ALKAHEST_CONFIG_DIR to a folder."
+        ) from None
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "alkahest"
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "alkahest"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "alkahest"
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "alkahest"
+        return home / "Library" / "Application Support" / "alkahest"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "alkahest"
 
 
 def calibration() -> Calibration:
@@ -62,10 +71,11 @@ def calibration() -> Calibration:
     A file that cannot be read or is damaged gives no costs either, and its `fault` says why (`alkahest doctor`
     shows it).
     """
-    path = config_directory() / FILE_NAME
-    if path not in _read:
-        _read[path] = _load(path)
-    return _read[path]
+    key = os.environ.get("ALKAHEST_CONFIG_DIR")
+    found = _read.get(key)
+    if found is None:
+        found = _read[key] = _load()
+    return found
 
 
 def calibrated_costs() -> Mapping[str, Cost]:
@@ -78,7 +88,11 @@ def forget_calibration() -> None:
     _read.clear()
 
 
-def _load(path: Path) -> Calibration:
+def _load() -> Calibration:
+    try:
+        path = config_directory() / FILE_NAME
+    except ConfigError:  # no folder, no file
+        return Calibration(None)
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -90,7 +104,7 @@ def _load(path: Path) -> Calibration:
             return Calibration(path, fault=f"has version {data['version']!r}; this core reads {VERSION}")
         costs = {str(name): _cost(figures) for name, figures in data["costs"].items()}
         return Calibration(path, costs, str(data["machine"]), str(data["date"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         return Calibration(path, fault=f"is damaged: {type(error).__name__}: {error}")
 
 
@@ -103,19 +117,28 @@ def _cost(figures: Mapping[str, Any]) -> Cost:
 
 
 def write_calibration(costs: Mapping[str, Cost]) -> Path:
-    """Write `costs` for this user, beside those of tiers measured earlier, and return the file. Atomic."""
+    """Write `costs` for this user, beside those of tiers measured earlier, and return the file. Atomic.
+
+    Raises `ConfigError` where the file cannot be written.
+    """
     path = config_directory() / FILE_NAME
-    path.parent.mkdir(parents=True, exist_ok=True)
-    merged = {**_load(path).costs, **costs}
+    merged = {**_load().costs, **costs}
     data = {
         "version": VERSION,
         "machine": f"{platform.node()} ({platform.machine()}, {os.cpu_count()} processors)",
         "date": time.strftime("%Y-%m-%d"),
         "costs": {name: asdict(cost) for name, cost in sorted(merged.items())},
     }
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        json.dump(data, file, indent=2)
-    os.replace(file.name, path)
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(data, indent=2), encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error}.",
+            remedy="Set ALKAHEST_CONFIG_DIR to a folder that you may write to.",
+        ) from error
     forget_calibration()
     return path
 
@@ -164,7 +187,7 @@ def _time_to_compile(backend: Backend, nodes: int, attempt: int, options: Compil
     tape = probe_tape(nodes, 0.6 + 0.01 * attempt)  # another constant: a backend may keep what it has compiled
     start = time.perf_counter()
     kernel = backend.compile(tape, options)
-    _run_columns(kernel, 1, options.dtype)()  # a backend may put off its work until the first call
+    _run_one(kernel, options.dtype)()  # a backend may put off its work until the first call
     return time.perf_counter() - start
 
 

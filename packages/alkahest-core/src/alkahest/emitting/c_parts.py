@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from alkahest.emitting.c_names import free_prefix
 
-PART_CHARACTERS = 20_000
+PART_CHARACTERS = 10_000
 LINE = 110
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -37,9 +37,7 @@ class Names(NamedTuple):
     inputs: Sequence[str]
 
 
-def assemble(
-    names: Names, signature: str, first: list[str], statements: list[Statement], last: list[str]
-) -> str:
+def assemble(names: Names, signature: str, first: list[str], statements: list[Statement], last: list[str]) -> str:
     """Return the text of a function: `first`, the temporaries, `last`; static functions come before a long one."""
     if sum([len(s.text) for s in statements]) <= 2 * PART_CHARACTERS:
         return _function(signature, [*first, *map(str, statements), *last])
@@ -102,9 +100,7 @@ class _Stored:
         calls: list[str] = []
         for p, part in enumerate(self.parts):
             inputs = [n for n in self.names.inputs if n in self.words[p]]
-            parameters = ", ".join(
-                [f"{self.names.real} {n}" for n in inputs] + [f"{self.names.real} *{self.array}"]
-            )
+            parameters = ", ".join([f"{self.names.real} {n}" for n in inputs] + [f"{self.names.real} *{self.array}"])
             lines = [*self._loads(p), *map(str, part), *self._stores(p, part)]
             texts.append(_function(f"static void {self.prefix}{p}({parameters}) {{", lines))
             calls.append(f"{self.prefix}{p}({', '.join([*inputs, self.array])});")

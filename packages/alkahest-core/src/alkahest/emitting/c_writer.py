@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import alkahest.prims.standard  # noqa: F401  # pyright: ignore[reportUnusedImport] - declares core's rules
 from alkahest.base.prim import lowering_rules
 from alkahest.emitting.c_helpers import HELPERS, helper_texts
 from alkahest.emitting.c_names import free_prefix
@@ -29,7 +30,7 @@ from alkahest.expr.tape import Instr, Tape
 # What is used once is written where it is used, until the text nests deeper or grows longer than this. Compilers
 # and readers recurse over expressions; C99 (5.2.4.1) promises 63 levels of parentheses.
 MAX_DEPTH = 16
-MAX_TEXT = 120
+MAX_TEXT = 100
 REALS = {"f64": "double", "f32": "float"}
 
 
@@ -172,7 +173,7 @@ class _Body:
         if not isinstance(text, str):
             raise _bad_rule(instr.op, f"it gave {type(text).__name__} instead of text")
         template = read_text(text, self._single)
-        self.used |= template.names.difference(self.names)
+        self.used |= template.names.difference(atoms)
         return template.fill([])
 
     def _filled(self, template: Template, args: list[Fragment]) -> Fragment:
@@ -237,18 +238,20 @@ def _bad_rule(op: str, why: str) -> EmitError:
 
 def _float_text(value: float) -> str:
     """Return the shortest literal of type float that is `value` rounded to single precision."""
-    try:
-        packed = struct.pack("f", value)
-    except OverflowError:
+    rounded = _to_single(value)
+    if math.isinf(rounded):
         raise NumberOverflowError(
             f"the constant {value!r} does not fit a single-precision float.", remedy="Use dtype='f64', or scale it."
-        ) from None
-    rounded = struct.unpack("f", packed)[0]
-    for digits in range(1, 10):
-        text = f"{rounded:.{digits}g}"
-        if struct.pack("f", float(text)) == packed:
-            break
-    return repr(float(text)) + "f"
+        )
+    shortest = next(s for n in range(1, 10) if _to_single(s := float(f"{rounded:.{n}g}")) == rounded)
+    return f"{shortest!r}f"
+
+
+def _to_single(value: float) -> float:
+    try:
+        return struct.unpack("f", struct.pack("f", value))[0]
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def _count_uses(tape: Tape) -> list[int]:

@@ -186,9 +186,7 @@ class _Parser:
             wants_value = self._value(token) if wants_value else self._after_value(token)
         return self._pool._expr(self._id(self._operands.pop()))  # pyright: ignore[reportPrivateUsage]
 
-    def _fault(
-        self, what: str, remedy: str, token: Token, kind: type[AlkahestError] = ParseError
-    ) -> AlkahestError:
+    def _fault(self, what: str, remedy: str, token: Token, kind: type[AlkahestError] = ParseError) -> AlkahestError:
         return self._source.fault(what, remedy, token.position, kind, max(len(token.text), 1))
 
     # -- where a value is expected
@@ -216,9 +214,7 @@ class _Parser:
         if not self._source.text.strip():
             return self._fault("the text is empty", "Write a formula, x^2 + 1 for one.", token)
         found = "the text ends" if token.kind == "end" else f"{token.text!r} stands"
-        return self._fault(
-            f"{found} where a number, a name or a bracket is expected", "Complete or remove it.", token
-        )
+        return self._fault(f"{found} where a number, a name or a bracket is expected", "Complete or remove it.", token)
 
     def _push(self, operand: _Operand) -> bool:
         self._operands.append(operand)
@@ -264,9 +260,7 @@ class _Parser:
         try:
             return self._names.find(name)
         except UnknownSymbolError as error:  # symbols of several domains
-            raise self._fault(
-                error.message.rstrip("."), error.remedy, token, UnknownSymbolError
-            ) from None
+            raise self._fault(error.message.rstrip("."), error.remedy, token, UnknownSymbolError) from None
 
     def _unknown_symbol(self, name: str, token: Token) -> AlkahestError:
         listed = self._names.listed()
@@ -422,5 +416,3 @@ def _whole(operand: _Operand) -> bool:
 def _suggestion(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f"Did you mean {' or '.join(close)}?" if close else ""
-
-

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_CHARS = 2000
 _SPELLED_CONSTANTS = {const: name for name, const in CONSTANT_NAMES.items()}
-_SPINE = 64  # how far to look for a leading minus: beyond, the brackets that it would ask for are left out
+SPINE = 64  # how far to look for a leading minus: beyond, the brackets that it would ask for are left out
 
 
 def to_text(expr: Expr, max_chars: int | None = None) -> str:
@@ -193,7 +193,7 @@ class _Text:
         return LEVELS.get(op, ATOM)
 
     def _begins_with_minus(self, ident: int) -> bool:
-        for _ in range(_SPINE):
+        for _ in range(SPINE):
             node = self._nodes[ident]
             op = node[0]
             if op in ("mul", "div"):

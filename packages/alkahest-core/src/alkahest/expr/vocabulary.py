@@ -33,8 +33,16 @@ KEYWORDS = frozenset({"and", "or", "not", "True", "False"})
 CONSTANT_NAMES = {"pi": "pi", "E": "e"}
 NON_FINITE = frozenset({"nan", "inf", "oo", "zoo"})
 
-# Functions that are written under another name than their primitive's: those by which SymPy knows them.
-PRINTED = {"ceil": "ceiling", "round": "rint", "eq": "Eq", "ne": "Ne", "where": "Piecewise"}
+# Functions that are written under another name than their primitive's: those by which SymPy knows them, or which it
+# does not take for something else, as it does `round` and `trunc`.
+PRINTED = {
+    "ceil": "ceiling",
+    "round": "rint",
+    "trunc": "truncate",
+    "eq": "Eq",
+    "ne": "Ne",
+    "where": "Piecewise",
+}
 
 # Other names of primitives: SymPy's, NumPy's, C's.
 ALIASES = {
@@ -47,6 +55,7 @@ ALIASES = {
     "minimum": "min",
     "ceiling": "ceil",
     "fix": "trunc",
+    "truncate": "trunc",
     "rint": "round",
     "nearbyint": "round",
     "roundeven": "round",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import alkahest.prims.standard  # noqa: F401  # pyright: ignore[reportUnusedImport] - declares core's primitives
 from alkahest.compile.dispatch import CompileConfig
-from alkahest.compile.gradients import GradTracedFn, grad
+from alkahest.compile.gradients import grad
 from alkahest.compile.tracing import TracedFn, trace_fn
 from alkahest.errors import AlkahestError
 from alkahest.expr.expression import Expr
 from alkahest.expr.parsing import parse
 from alkahest.expr.pool import ExprPool
-from alkahest.fitting.strd import StrdProblem
+from alkahest.fitting.strd import StrdProblem, file_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +73,7 @@ class _Formula:
         except AlkahestError as error:
             line, column = text.place(error.details.get("position"))
             what = _PLACE_IN_TEXT.sub("", error.message).rstrip(".")
-            self.problem.fail(f"{what}.", remedy=error.remedy, line=line, column=column)
+            raise file_error(self.problem.path, f"{what}.", remedy=error.remedy, line=line, column=column) from None
 
 
 class FitModel:
@@ -79,11 +81,13 @@ class FitModel:
 
     `residual` is model minus response, over parameters and then columns of the data; `jacobian` is its gradient by the
     parameters; `curve` is the model alone, and `response` what it models: the response, or the function of it that
-    stands on the left of the model.
+    stands on the left of the model. `seconds` is what reading, differentiating and compiling took.
     """
 
+    seconds: float = 0.0
+
     def __init__(
-        self, problem: StrdProblem, residual: TracedFn, jacobian: GradTracedFn, curve: TracedFn, response: TracedFn
+        self, problem: StrdProblem, residual: TracedFn, jacobian: TracedFn, curve: TracedFn, response: TracedFn
     ) -> None:
         self.problem = problem
         self.residual = residual
@@ -126,6 +130,7 @@ def build_model(problem: StrdProblem, *, backend: str | None = None) -> FitModel
     `backend` names a tier; without it dispatch picks one. Raises `DataFileError`, with line and column, where the model
     does not parse, uses unknown names, leaves a parameter out, or is not finite in the response.
     """
+    began = time.perf_counter()
     formula = _formula(problem)
     pool = ExprPool()
     config = CompileConfig(
@@ -145,12 +150,15 @@ def build_model(problem: StrdProblem, *, backend: str | None = None) -> FitModel
     jacobian = grad(residual, wrt=[by_name[p] for p in problem.parameters]).with_config(config)
     model = FitModel(problem, residual, jacobian, curve, response)
     _check_response(model, formula)
+    for function in (residual, jacobian):
+        function.compiled.explain()  # compiled at first use
+    model.seconds = time.perf_counter() - began
     return model
 
 
 def _trace(fn: Callable[..., Expr], names: Sequence[str], pool: ExprPool) -> TracedFn:
     """Trace a function whose parameters are named as the file names them."""
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    kind = inspect.Parameter.POSITIONAL_ONLY  # which may be called lambda
     fn.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])  # pyright: ignore[reportFunctionMemberAccess]
     return trace_fn(fn, pool)
 
@@ -167,32 +175,41 @@ def _formula(problem: StrdProblem) -> _Formula:
             left, right = equations[-1]
             equations[-1] = (left, right + piece)
         else:
-            problem.fail(
+            raise file_error(
+                problem.path,
                 "the model does not begin with 'name ='.",
                 remedy=f"Write '{problem.response} = …' or a function of {problem.response} on the left.",
                 line=line,
             )
     *before, (left, right) = equations
     definitions = tuple([(_defined_name(problem, name), value) for name, value in before])
+    return _Formula(problem, definitions, left, _without_error_term(problem, right))
+
+
+def _without_error_term(problem: StrdProblem, right: _Text) -> _Text:
+    if "e" in (*problem.parameters, *problem.columns):
+        return right
     term = _ERROR_TERM.search(right.text)
     right = right if term is None else right[: term.start()]
-    stray = None if "e" in (*problem.parameters, *problem.columns) else _STRAY_ERROR.search(right.text)
+    stray = _STRAY_ERROR.search(right.text)
     if stray is not None:
         line, column = right.place(stray.start())
-        problem.fail(
+        raise file_error(
+            problem.path,
             "e is the error term and stands last, as '+ e'.",
             remedy="Write exp(x) for the exponential, and the error term as the last one.",
             line=line,
             column=column,
         )
-    return _Formula(problem, definitions, left, right)
+    return right
 
 
 def _defined_name(problem: StrdProblem, left: _Text) -> str:
     name = left.text.strip()
     line, _ = left.place(None)
     if name in (*problem.parameters, *problem.columns) or not name.isidentifier():
-        problem.fail(
+        raise file_error(
+            problem.path,
             f"{name!r} cannot be defined here.",
             remedy="Define names that are neither parameters nor columns, as in 'pi = 3.14159'; the model comes last.",
             line=line,
@@ -204,13 +221,15 @@ def _check_use(problem: StrdProblem, formula: _Formula, curve: TracedFn, respons
     used = {s.name for s in curve.expr.free_symbols}
     unused = [p for p in problem.parameters if p not in used]
     if unused:
-        problem.fail(
+        raise file_error(
+            problem.path,
             f"the model does not depend on {', '.join(unused)}, which has starting values.",
             remedy="Use every parameter in the model, or leave it out of the table.",
             line=formula.right.place(None)[0],
         )
     if not response.expr.free_symbols:
-        problem.fail(
+        raise file_error(
+            problem.path,
             f"the left side of the model does not depend on the response {problem.response}.",
             remedy=f"Write '{problem.response} = …' or a function of {problem.response} on the left.",
             line=formula.left.place(None)[0],
@@ -223,7 +242,8 @@ def _check_response(model: FitModel, formula: _Formula) -> None:
     bad = np.flatnonzero(~np.isfinite(model.observed()))
     if bad.size:
         problem = model.problem
-        problem.fail(
+        raise file_error(
+            problem.path,
             f"{formula.left.text.strip()} is not finite at {problem.response} = {problem.data[0][bad[0]]!r}.",
             remedy="Leave out observations for which the model has no value.",
             line=problem.first_data_line + int(bad[0]),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +42,7 @@ def plot_fit(result: FitResult, model: FitModel, folder: str | os.PathLike[str])
 def _draw(result: FitResult, model: FitModel) -> Any:
     import numpy as np
 
-    figure = _figure_class()(figsize=(7, 6), layout="constrained")
+    figure = figure_class()(figsize=(7, 6), layout="constrained")
     top, bottom = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     problem = model.problem
     observed = model.observed()
@@ -48,14 +50,15 @@ def _draw(result: FitResult, model: FitModel) -> Any:
     fitted = np.broadcast_to(model.predict(result.values, predictors), observed.shape)
     if len(predictors) == 1:
         across, label = predictors[0], problem.predictors[0]
-        grid = np.linspace(across.min(), across.max(), CURVE_POINTS)
+        grid = np.linspace(float(across.min()), float(across.max()), CURVE_POINTS)
         line = _finite(np.broadcast_to(model.predict(result.values, [grid]), grid.shape))
     else:
         across, label = fitted, "predicted"
         grid = line = np.array([fitted.min(), fitted.max()])
     top.plot(across, observed, ".", color="tab:blue", label="observed")
     top.plot(grid, line, "-", color="tab:red", label="fit")
-    top.set_title(f"{problem.name}: {model.response.expr!s} = {model.curve.expr.to_string(80)}", fontsize="small")
+    formula = textwrap.shorten(problem.model_text, 110, placeholder=" …")
+    top.set_title(f"{problem.name}: {formula}", fontsize="small", parse_math=False)
     top.set_ylabel(str(model.response.expr))
     top.legend()
     bottom.axhline(0.0, color="tab:red")
@@ -72,22 +75,23 @@ def _finite(line: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(line), line, np.nan)
 
 
-def _figure_class() -> Any:
+def figure_class() -> Any:
+    """Return what makes Matplotlib figures that need no display, or raise `MissingPackageError`."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        canvas: Any = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg
+        figure: Any = importlib.import_module("matplotlib.figure").Figure
     except ImportError:
         raise MissingPackageError(
             "plots need Matplotlib, which is not installed.",
             remedy="Install it: pip install 'matplotlib>=3.9'.",
         ) from None
 
-    def figure(**settings: Any) -> Any:
-        made = Figure(**settings)
-        FigureCanvasAgg(made)  # draws without a display
+    def make(**settings: Any) -> Any:
+        made = figure(**settings)
+        canvas(made)
         return made
 
-    return figure
+    return make
 
 
 def _stem(name: str) -> str:

@@ -38,7 +38,11 @@ def summary_table(results: Sequence[FitResult], min_digits: float) -> str:
     reached = sum([r.reaches(min_digits) for r in results])
     judged = "every parameter" if all(r.digits is not None for r in results) else "every certified parameter"
     lines += ["", f"{reached} of {len(results)} fits reach {min_digits:g} digits in {judged}."]
-    lines += [f"{r.problem.name}, {_start(r)}: {r.remark}" for r in results if r.remark]
+    remarks: dict[tuple[str, str], list[str]] = {}
+    for r in results:
+        if r.remark:
+            remarks.setdefault((r.problem.name, r.remark), []).append(_start(r))
+    lines += [f"{name}, {' and '.join(starts)}: {remark}" for (name, remark), starts in remarks.items()]
     return "\n".join(lines)
 
 

@@ -51,8 +51,8 @@ class FitResult:
     `start` is the number of the published start, 0 for one's own; `start_values` are its values. `parameters` and `sds`
     hold one `Figure` per parameter: estimate and standard deviation; `rss` and `residual_sd` those of the residuals,
     over `dof` degrees of freedom. `method` names what found the minimum ("lm", "trf"), `evaluations` counts residual
-    vectors and Jacobians, `tier` names what computed them, `compile_seconds` and `seconds` are the times for tracing
-    and compiling the model, which starts of one model share, and for the fit. `doubt` is "" at a proper minimum.
+    vectors and Jacobians, `tier` names what computed them, `compile_seconds` and `seconds` are the times for reading
+    and compiling the model, which the starts share, and for the fit. `doubt` is "" at a proper minimum.
     """
 
     problem: StrdProblem

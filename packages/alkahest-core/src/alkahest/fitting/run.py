@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alkahest.errors import FitError
 from alkahest.fitting.model import FitModel, build_model
 from alkahest.fitting.results import Figure, FitResult
-from alkahest.fitting.solve import Solution, solve
+from alkahest.fitting.solve import Solution, scipy_least_squares, solve
 from alkahest.fitting.strd import StrdProblem
 
 if TYPE_CHECKING:
@@ -67,15 +67,13 @@ def fit_problem(
             f"{problem.name}: {problem.data.shape[1]} observation(s) do not determine {len(values)} parameters.",
             remedy="Fit at least as many observations as parameters.",
         )
-    began = time.perf_counter()
+    scipy_least_squares()
     model = model or build_model(problem, backend=backend)
     first = np.array(values)
     _check_start(model, first)
-    model.derivatives(first)  # compiled now, so that the fit's time is the fit's
-    compiled = time.perf_counter()
+    began = time.perf_counter()
     found = solve(model.residuals, model.derivatives, first)
-    seconds = time.perf_counter() - compiled
-    return _result(model, number, values, found, compiled - began, seconds)
+    return _result(model, number, values, found, time.perf_counter() - began)
 
 
 def _start(problem: StrdProblem, start: int | Sequence[float]) -> tuple[int, tuple[float, ...]]:
@@ -108,9 +106,7 @@ def _check_start(model: FitModel, first: NDArray[np.float64]) -> None:
         )
 
 
-def _result(
-    model: FitModel, start: int, values: tuple[float, ...], found: Solution, compile_seconds: float, seconds: float
-) -> FitResult:
+def _result(model: FitModel, start: int, values: tuple[float, ...], found: Solution, seconds: float) -> FitResult:
     problem, certified = model.problem, model.problem.certified
     dof = problem.data.shape[1] - len(values)
     estimates = [float(v) for v in found.values]
@@ -132,7 +128,7 @@ def _result(
         method=found.method,
         evaluations=found.evaluations,
         tier=model.tier,
-        compile_seconds=compile_seconds,
+        compile_seconds=model.seconds,
         seconds=seconds,
         doubt=found.doubt,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -123,9 +124,9 @@ class _Step:
         self.independent = bool(singular[-1] > INDEPENDENT * singular[0])
 
     def move(self) -> Vector:
-        from scipy.linalg import solve_triangular
+        import numpy as np
 
-        return -solve_triangular(self.upper, self.along) / self.lengths
+        return -np.linalg.solve(self.upper, self.along) / self.lengths
 
     def sds(self, dof: int) -> Vector:
         import numpy as np
@@ -139,7 +140,7 @@ class _Step:
 def _attempt(system: _System, start: Vector, method: str) -> Solution:
     import numpy as np
 
-    least_squares = _least_squares()
+    least_squares = scipy_least_squares()
     with np.errstate(all="ignore"):  # a wild trial step may overflow
         found = least_squares(
             system.residual,
@@ -183,12 +184,12 @@ def _doubt(status: int, step: _Step, loose: bool) -> str:
     return ""
 
 
-def _least_squares() -> Any:
+def scipy_least_squares() -> Any:
+    """Return `scipy.optimize.least_squares`, or raise `MissingPackageError`."""
     try:
-        from scipy.optimize import least_squares
+        return importlib.import_module("scipy.optimize").least_squares
     except ImportError:
         raise MissingPackageError(
             "fitting needs SciPy, which is not installed.",
             remedy="Install it: pip install 'scipy>=1.14'.",
         ) from None
-    return least_squares

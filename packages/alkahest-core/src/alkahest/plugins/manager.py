@@ -45,7 +45,8 @@ class PluginRecord:
 
     `status` is "loaded", "failed" (`detail` says why; those of its hooks that work stay in use),
     "incompatible" (written for another `ALKAHEST_API`) or "disabled" (left out by `ALKAHEST_PLUGINS`).
-    `distribution`, `version` and `entry_point` are empty for a plugin registered in the process.
+    `distribution`, `version` and `entry_point` are empty for a plugin registered in the process. `hooks` are
+    the names of the hooks it implements; none where it was not let in.
     """
 
     name: str
@@ -54,6 +55,7 @@ class PluginRecord:
     status: str
     detail: str = ""
     entry_point: str = ""
+    hooks: tuple[str, ...] = ()
 
 
 class Plugins:
@@ -76,12 +78,6 @@ class Plugins:
     def records(self) -> tuple[PluginRecord, ...]:
         """One record per plugin: core's own, the others by name, then those registered in the process."""
         return tuple([self._with_faults(record) for record in self._records])
-
-    def hooks(self, name: str) -> tuple[str, ...]:
-        """Return the names of the hooks that the plugin `name` implements; none where it is not loaded."""
-        plugin = self._manager.get_plugin(name)
-        callers = None if plugin is None else self._manager.get_hookcallers(plugin)
-        return tuple(sorted(caller.name for caller in callers or ()))
 
     def offers(self, name: str) -> dict[str, tuple[str, ...]]:
         """Return the names of what the plugin `name` offers: {"backends": (…), "emitters": (…)}."""
@@ -134,7 +130,8 @@ class Plugins:
             raise
         except BaseException as error:  # also sys.exit, and panics of native code
             status, detail = "failed", about(error)
-        record = replace(record, status=status, detail=detail)
+        hooks = self._hooks(record.name) if status == "loaded" else ()
+        record = replace(record, status=status, detail=detail, hooks=hooks)
         self._records.append(record)
         return record
 
@@ -154,6 +151,10 @@ class Plugins:
             self._withdraw(name)  # pluggy may keep a plugin that it has refused
             return "failed", fault
         return "loaded", ""
+
+    def _hooks(self, name: str) -> tuple[str, ...]:
+        callers = self._manager.get_hookcallers(self._manager.get_plugin(name))
+        return tuple(sorted(caller.name for caller in callers or ()))
 
     def _withdraw(self, name: str) -> None:
         if self._manager.has_plugin(name):

@@ -8,6 +8,7 @@ coefficient: the id of an atom, or a negative number for all others, so that sum
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -56,11 +57,11 @@ Form: TypeAlias = int | Fraction | Product | Sum
 class Workspace:
     """The tables of one canonicalisation, or of all that one thread does in one pool.
 
-    It does not keep the pool alive: `pool` is set while it is in use.
+    It does not keep the pool alive once it is released; `intern` is the pool's until then.
     """
 
     def __init__(self, pool: ExprPool) -> None:
-        self.pool = pool
+        self.intern: Callable[[tuple[Any, ...]], int] = pool._intern
         self.nodes = pool._nodes
         self.forms: dict[int, Form] = {}  # by node
         self.bases: list[dict[int, Exact]] = []  # key -k-1 names bases[k]
@@ -74,13 +75,13 @@ class Workspace:
         self.sort_keys: dict[int, tuple[bool, Exact, str]] = {}
         self.texts: dict[int, str] = {}
 
-    def intern(self, node: tuple[Any, ...]) -> int:
-        """Return the id of a node, exactly as given."""
-        return self.pool._intern(node)
+    def release(self) -> None:
+        """Let go of the pool."""
+        self.intern = _released
 
     def number(self, value: Exact) -> int:
         """Return the id of a literal."""
-        return self.pool._intern(exact_node(value))
+        return self.intern(exact_node(value))
 
     def product_of(self, key: int, coef: Exact = 1) -> Product:
         """Return `coef` times what `key` names."""
@@ -106,6 +107,10 @@ class Workspace:
                 product.shared = True
             product.key = key
         return key
+
+
+def _released(node: tuple[Any, ...]) -> int:
+    raise RuntimeError("a released workspace builds no nodes")
 
 
 def atom(ident: int) -> Product:

@@ -13,6 +13,7 @@ from math import floor
 from alkahest.symbolic import exact
 from alkahest.symbolic.exact import Exact, bounded, normal
 from alkahest.symbolic.forms import SMALL, Form, Product, Sum, Undefined, Workspace, atom
+from alkahest.symbolic.parity import absolute_base
 from alkahest.symbolic.signs import is_nonnegative
 from alkahest.symbolic.sums import as_base, factor, scale, simple
 from alkahest.symbolic.writing import write, write_product
@@ -93,21 +94,36 @@ def _mergeable(exponent: Exact) -> bool:
 
 def _opened(space: Workspace, f: Product) -> Product:
     """Return a product with the integer powers of numbers, sums and products among its bases multiplied in."""
-    special = space.special
-    for base in [b for b in f.items if b in special]:
+    for base in [b for b in f.items if b in space.special]:
         exponent = f.items[base]
-        inner = special[base]
+        inner = space.special[base]
         if isinstance(inner, Product | Sum):
-            if exponent.__class__ is int:
+            inside = _inside(space, base, inner, exponent)
+            if inside is not None:
                 del f.items[base]
-                f = _merged(space, f, _as_product(power(space, inner, exponent)))
+                f = _merged(space, f, inside)
         else:
             _fold_number(f, base, inner, exponent)
     return f
 
 
-def _as_product(f: Form) -> Product:
-    return f if isinstance(f, Product) else Product(f, {})  # pyright: ignore[reportArgumentType]
+def _inside(space: Workspace, base: int, inner: Product | Sum, exponent: Exact) -> Product | None:
+    """Return base**exponent without its outer function, None where that must stay: |x|**2 is x**2, |x|**3 is not."""
+    q: Exact = exponent
+    head = space.nodes[base][0]
+    if head == "abs" and exponent % 2:
+        return None
+    if head == "cbrt":
+        q = normal(Fraction(exponent) / 3)
+    if q.__class__ is not int:
+        return None
+    try:
+        opened = power(space, inner, q)
+    except Undefined:
+        return None
+    if isinstance(opened, Sum):
+        return factor(space, opened)
+    return opened if isinstance(opened, Product) else Product(opened, {})
 
 
 def _fold_number(f: Product, base: int, value: Exact, exponent: Exact) -> None:
@@ -242,4 +258,4 @@ def _root_of_power(space: Workspace, base: int, exponent: Exact, q: Exact) -> Pr
         return _composite(space, Product(1, {base: exponent}), q)
     if exponent.numerator % 2 or (new.denominator == 1 and new.numerator % 2 == 0):
         return Product(1, {base: new})
-    return Product(1, {space.intern(("abs", base)): new})
+    return Product(1, {absolute_base(space, base): new})

@@ -39,42 +39,47 @@ def write_sum(space: Workspace, form: Sum) -> int:
     if form.id is not None:
         return form.id
     terms = form.terms
-    order = sorted(terms, key=lambda key: sort_key(space, key))
-    if len(order) + (form.const != 0) == 2:  # noqa: PLR2004 - `1 - x` rather than `-x + 1`
-        total = _write_pair(space, form, order)
+    order = _reading_order(space, form)
+    if order[0] is None:
+        total = space.number(form.const)
     else:
         total = _write_term(space, terms[order[0]], order[0])
-        for key in order[1:]:
-            total = _write_next(space, total, terms[key], key)
-        total = _write_constant(space, total, form.const)
+    for key in order[1:]:
+        if key is None:
+            total = _write_constant(space, total, form.const)
+        elif terms[key] < 0:
+            total = space.intern(("sub", total, _write_term(space, -terms[key], key)))
+        else:
+            total = space.intern(("add", total, _write_term(space, terms[key], key)))
     form.id = total
     form.shared = True
     space.sums[total] = form
     return total
 
 
-def _write_pair(space: Workspace, form: Sum, order: list[int]) -> int:
+def _reading_order(space: Workspace, form: Sum) -> list[int | None]:
+    """Return the keys of a sum in the order in which they are written, None for its constant.
+
+    The order is that of `sort_key`, but where that begins with a minus sign, a term of the same degree or the only
+    positive one goes first: `z - x - y`, `1 - x^2`.
+    """
     terms = form.terms
-    first = order[0]
-    if len(order) == 1:
-        if terms[first] < 0 and form.const > 0:
-            return _write_next(space, space.number(form.const), terms[first], first)
-        return _write_constant(space, _write_term(space, terms[first], first), form.const)
-    second = order[1]
-    if terms[first] < 0 and terms[second] > 0:
-        first, second = second, first
-    return _write_next(space, _write_term(space, terms[first], first), terms[second], second)
+    order: list[int | None] = list(sorted(terms, key=lambda key: sort_key(space, key)))
+    if form.const != 0:
+        order.append(None)
+    values = [form.const if key is None else terms[key] for key in order]
+    if values[0] < 0:
+        positive = [k for k, c in enumerate(values) if c > 0]
+        if positive and (len(positive) == 1 or _same_degree(space, order[0], order[positive[0]])):
+            order.insert(0, order.pop(positive[0]))
+    return order
 
 
-def _write_next(space: Workspace, total: int, coef: Exact, key: int) -> int:
-    if coef < 0:
-        return space.intern(("sub", total, _write_term(space, -coef, key)))
-    return space.intern(("add", total, _write_term(space, coef, key)))
+def _same_degree(space: Workspace, a: int | None, b: int | None) -> bool:
+    return a is not None and b is not None and sort_key(space, a)[:2] == sort_key(space, b)[:2]
 
 
 def _write_constant(space: Workspace, total: int, const: Exact) -> int:
-    if const == 0:
-        return total
     return space.intern(("sub" if const < 0 else "add", total, space.number(abs(const))))
 
 

@@ -19,7 +19,8 @@ def offered_backends(target: str | None = "cpu") -> list[Any]:
     ['interpreter']
     """
     found: list[Any] = []
-    for name, info in sorted(plugins().backends().items()):
+    infos = sorted(plugins().backends().items())
+    for name, info in infos:
         if target is not None and target not in info.targets:
             continue
         backend = backend_of(info)

@@ -1,0 +1,5 @@
+"""Ends the process, or would."""
+
+import sys
+
+sys.exit("this plugin cannot go on")

@@ -1,0 +1,425 @@
+"""Reads FPCore 2.0, the interchange format of the floating-point community, in its scalar part without loops.
+
+The standard: https://fpbench.org/spec/fpcore-2.0.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from alkahest.errors import AlkahestError, OperandError
+from alkahest.expr.sexpr import Atom, Form, Node, Word, data, exact_number, fault, is_symbol, read_forms, scaled
+from alkahest.expr.vocabulary import Build
+
+if TYPE_CHECKING:
+    from alkahest.expr.expression import Expr
+    from alkahest.expr.pool import ExprPool
+
+DTYPES = {"binary64": "f64", "binary32": "f32", "real": "f64"}
+_LARGEST = {"f64": (2**53 - 1) * 2**971, "f32": (2**24 - 1) * 2**104}
+_SMALLEST_NORMAL = {"f64": Fraction(1, 2**1022), "f32": Fraction(1, 2**126)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FPCore:
+    """One FPCore: a function of real numbers with what is known of it.
+
+    `symbols` are the arguments in order, `expr` the body, `pre` the condition under which the function is meant (or
+    None). `properties` holds all properties as written: quoted text as `str`, bare symbols as `Word` (a `str`),
+    numbers as `int` or `Fraction`, lists as tuples. `precision` is "binary64" where none is given; "real" asks for
+    exact arithmetic and is computed in binary64. `str(core)` is FPCore text again.
+    """
+
+    symbols: list[Expr]
+    expr: Expr
+    name: str | None = None
+    pre: Expr | None = None
+    properties: dict[str, Any] = field(default_factory=dict[str, Any])
+    precision: str = "binary64"
+    identifier: str | None = None
+    line: int = 1
+
+    @property
+    def dtype(self) -> str:
+        """What to compile it for: "f64" or "f32"."""
+        return DTYPES[self.precision]
+
+    def __str__(self) -> str:
+        from alkahest.expr.fpcore_writer import to_fpcore
+
+        return to_fpcore(
+            self.expr,
+            self.symbols,
+            name=self.name,
+            pre=self.pre,
+            properties=self.properties,
+            precision=self.precision,
+        )
+
+
+class RefusedCore(NamedTuple):
+    """An FPCore that could not be read: its name, the line of what is not supported, and the reason."""
+
+    name: str | None
+    line: int
+    reason: str
+
+
+class FPCoreList(list[FPCore]):
+    """The cores of a text in order; `refused` tells of those that could not be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: list[RefusedCore] = []
+
+
+def from_fpcore(text: str, pool: ExprPool, *, strict: bool = False) -> FPCoreList:
+    """Return the FPCores of `text` as records whose expressions are in `pool`.
+
+    Read are all scalar operations and constants of FPCore 2.0, `let`, `let*` and `if`, and calls of earlier cores;
+    numbers are exact. Arguments are real symbols, one for each name, whichever core uses it. A core with loops,
+    tensors, `!` annotations, infinities or a precision other than binary32, binary64 and real is refused with its
+    line in `.refused` and the others are kept, or the first such raises `FPCoreError` with `strict=True`. Text that
+    is no sequence of balanced forms raises in either case.
+
+    >>> from alkahest.expr.pool import ExprPool
+    >>> cores = from_fpcore('(FPCore (x) :name "root" :pre (<= 0 x 1) (sqrt (+ 1 x)))', ExprPool())
+    >>> cores[0].name, cores[0].expr, cores[0].pre
+    ('root', sqrt(1 + x), (0 <= x) & (x <= 1))
+    """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OperandError(
+            f"from_fpcore reads text and was given {type(text).__name__}.", remedy="Read the file with read_text()."
+        )
+    out = FPCoreList()
+    reader = _Reader(pool)
+    for form in read_forms(text):
+        try:
+            out.append(reader.core(form))
+        except AlkahestError as error:
+            if strict:
+                raise
+            reason = error.details.get("reason", error.message.rstrip("."))
+            out.refused.append(RefusedCore(_name_of(form), error.line or form.line, reason))
+    return out
+
+
+def _name_of(form: Node) -> str | None:
+    for key, value in zip(form, form[1:], strict=False) if isinstance(form, Form) else ():
+        if isinstance(key, Atom) and key.text == ":name" and isinstance(value, Atom):
+            return value.text
+    return None
+
+
+class _Reader:
+    """Reads one core after the other; those with an identifier can be called by later ones."""
+
+    def __init__(self, pool: ExprPool) -> None:
+        self._pool = pool
+        self._callable: dict[str, FPCore] = {}
+
+    def core(self, form: Node) -> FPCore:
+        """Return the record of one core."""
+        items = list(form) if isinstance(form, Form) else []
+        if not items or _word(items[0]) != "FPCore":
+            raise fault("this is no FPCore", "Write (FPCore (arguments) properties body).", form.line)
+        identifier = _word(items[1]) if len(items) > 1 else None
+        rest = items[1 if identifier is None else 2 :]
+        if not rest or not isinstance(rest[0], Form):
+            raise fault("this FPCore has no list of arguments", "Write (FPCore (x y) body).", form.line)
+        names = _argument_names(rest[0])
+        properties, body = _properties(rest[1:], form.line)
+        precision = _precision(properties)
+        symbols = [self._pool.symbol(name) for name in names]
+        scope = {str(s.name): [s.id] for s in symbols}
+        translate = _Translator(_Build(self._pool, precision), scope, self._callable, precision)
+        pre = properties.get("pre")
+        described = {key: data(value) for key, value in properties.items()}
+        name = described.get("name", identifier)
+        core = FPCore(
+            symbols=symbols,
+            expr=translate(body),
+            name=None if name is None else str(name),
+            pre=None if pre is None else translate(pre),
+            properties=described,
+            precision=precision,
+            identifier=identifier,
+            line=form.line,
+        )
+        if identifier is not None:
+            self._callable[identifier] = core
+        return core
+
+
+def _word(node: Node) -> str | None:
+    """Return the text of a symbol, None for all else."""
+    return node.text if isinstance(node, Atom) and not node.quoted and is_symbol(node.text) else None
+
+
+def _argument_names(form: Form) -> list[str]:
+    names: list[str] = []
+    for item in form:
+        name = _word(item)
+        if name is None:
+            raise fault("an argument is annotated, a tensor, or no name", "Arguments are plain names here.", item.line)
+        if name in names:
+            raise fault(f"the argument {name} is listed twice", "Give each argument a name of its own.", item.line)
+        names.append(name)
+    return names
+
+
+def _properties(items: list[Node], line: int) -> tuple[dict[str, Node], Node]:
+    found: dict[str, Node] = {}
+    while items and (_word(items[0]) or "").startswith(":"):
+        if len(items) < 2:  # noqa: PLR2004 - a property and its value
+            raise fault("a property has no value", "Write :property value.", items[0].line)
+        found[items[0].text[1:]] = items[1]  # pyright: ignore[reportAttributeAccessIssue]
+        items = items[2:]
+    if len(items) != 1:
+        where = items[1].line if items else line
+        raise fault(f"an FPCore has one body, this one {len(items)}", "Write the expression last.", where)
+    return found, items[0]
+
+
+def _precision(properties: dict[str, Node]) -> str:
+    """Return the precision that is asked for; one we do not compute in, or another rounding, is refused."""
+    asked = {key: (_word(properties[key]), properties[key].line) for key in ("precision", "round") if key in properties}
+    rounding, line = asked.get("round", ("nearestEven", 0))
+    if rounding != "nearestEven":
+        raise fault(f"rounding {rounding or 'of this kind'} is not supported", "Use nearestEven.", line)
+    precision, line = asked.get("precision", ("binary64", 0))
+    if precision not in DTYPES:
+        raise fault(
+            f"the precision {precision or 'given here'} is not supported", f"Use one of {', '.join(DTYPES)}.", line
+        )
+    return precision
+
+
+class _Build(Build):
+    """Makes nodes, and knows the range of numbers in which they will be computed."""
+
+    def __init__(self, pool: ExprPool, precision: str) -> None:
+        super().__init__(pool)
+        self._dtype = DTYPES[precision]
+
+    def largest(self) -> int:
+        """Return the largest finite number."""
+        return self.number(_LARGEST[self._dtype])
+
+    def smallest_normal(self) -> int:
+        """Return the smallest positive normal number."""
+        return self.number(_SMALLEST_NORMAL[self._dtype])
+
+    def constant(self, name: str) -> int:
+        """Return the constant "pi" or "e"."""
+        return self.pool.constant(name).id
+
+
+_CONSTANTS: dict[str, Callable[[_Build], int]] = {
+    "TRUE": lambda b: b.number(1),
+    "FALSE": lambda b: b.number(0),
+    "PI": lambda b: b.constant("pi"),
+    "PI_2": lambda b: b("div", b.constant("pi"), b.number(2)),
+    "PI_4": lambda b: b("div", b.constant("pi"), b.number(4)),
+    "M_1_PI": lambda b: b("div", b.number(1), b.constant("pi")),
+    "M_2_PI": lambda b: b("div", b.number(2), b.constant("pi")),
+    "M_2_SQRTPI": lambda b: b("div", b.number(2), b("sqrt", b.constant("pi"))),
+    "E": lambda b: b.constant("e"),
+    "LOG2E": lambda b: b("log2", b.constant("e")),
+    "LOG10E": lambda b: b("log10", b.constant("e")),
+    "LN2": lambda b: b("log", b.number(2)),
+    "LN10": lambda b: b("log", b.number(10)),
+    "SQRT2": lambda b: b("sqrt", b.number(2)),
+    "SQRT1_2": lambda b: b("sqrt", b.number(Fraction(1, 2))),
+}
+
+# FPCore's names of our primitives, by number of arguments.
+UNARY = {
+    "-": "neg",
+    "fabs": "abs",
+    "tgamma": "gamma",
+    "round": "round_away",
+    "nearbyint": "round",
+    "not": "not",
+    **{
+        f: f
+        for f in (
+            *("exp", "expm1", "log", "log10", "log2", "log1p", "sqrt", "cbrt", "sin", "cos", "tan", "asin"),
+            *("acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "lgamma"),
+            *("ceil", "floor", "trunc"),
+        )
+    },
+}
+BINARY = {
+    "+": "add",
+    "-": "sub",
+    "*": "mul",
+    "/": "div",
+    **{f: f for f in ("pow", "hypot", "atan2", "fmod", "remainder", "fmax", "fmin", "copysign")},
+}
+TERNARY = {"fma": "fma", "if": "where"}
+COMPARISONS = {"<": "lt", ">": "gt", "<=": "le", ">=": "ge", "==": "eq", "!=": "ne"}
+_LOGIC = {"and": "and", "or": "or"}
+
+# The others, with how many arguments, put together from primitives.
+_COMPOSED: dict[str, tuple[int, Callable[..., int]]] = {
+    "exp2": (1, lambda b, x: b("pow", b.number(2), x)),
+    "fdim": (2, lambda b, x, y: b("where", b("le", x, y), b.number(0), b("sub", x, y))),
+    "isfinite": (1, lambda b, x: b("le", b("abs", x), b.largest())),
+    "isinf": (1, lambda b, x: b("gt", b("abs", x), b.largest())),
+    "isnan": (1, lambda b, x: b("not", b("ge", b("abs", x), b.number(0)))),
+    "isnormal": (
+        1,
+        lambda b, x: b("and", b("ge", b("abs", x), b.smallest_normal()), b("le", b("abs", x), b.largest())),
+    ),
+    "signbit": (1, lambda b, x: b("lt", b("copysign", b.number(1), x), b.number(0))),
+    "=>": (2, lambda b, x, y: b("or", b("not", x), y)),  # implication: no part of 2.0, used in its benchmarks
+    "cast": (1, lambda b, x: x),  # all of a core is in one precision: rounding to it again changes nothing
+}
+_REFUSED = {
+    **dict.fromkeys(("while", "while*", "for", "for*"), "loops are not supported"),
+    **dict.fromkeys(("tensor", "tensor*", "array", "ref", "dim", "size"), "tensors are not supported"),
+    "!": "annotations (!) are not supported",
+}
+
+
+class _Translator:
+    """Turns one core's forms into nodes, with stacks of its own instead of recursion."""
+
+    def __init__(self, build: _Build, scope: dict[str, list[int]], cores: dict[str, FPCore], precision: str) -> None:
+        self._build = build
+        self._scope = scope  # per name what it is bound to, innermost last
+        self._cores = cores
+        self._precision = precision
+        self._values: list[int] = []
+        self._tasks: list[tuple[Callable[[Any], None], Any]] = []
+
+    def __call__(self, node: Node) -> Expr:
+        self._tasks = [(self._evaluate, node)]
+        while self._tasks:
+            task, argument = self._tasks.pop()
+            task(argument)
+        return self._build.pool._expr(self._values.pop())  # pyright: ignore[reportPrivateUsage]
+
+    def _then(self, *tasks: tuple[Callable[[Any], None], Any]) -> None:
+        self._tasks.extend(reversed(tasks))
+
+    def _evaluate(self, node: Node) -> None:
+        if isinstance(node, Atom):
+            self._values.append(self._atom(node))
+            return
+        head = _word(node[0]) if node else None
+        if head is None:
+            raise fault("a form begins with no operation", "Write (operation arguments…).", node.line)
+        if head in _REFUSED:
+            raise fault(_REFUSED[head], "Unroll or rewrite it as one expression.", node.line)
+        if head in ("let", "let*"):
+            self._let(node, sequential=head == "let*")
+        elif head == "digits":
+            self._values.append(self._digits(node))
+        else:
+            self._then(*[(self._evaluate, n) for n in node[1:]], (self._apply, node))
+
+    def _atom(self, atom: Atom) -> int:
+        bound = self._scope.get(atom.text)
+        if bound and not atom.quoted:
+            return bound[-1]
+        if atom.text in _CONSTANTS and not atom.quoted:
+            return _CONSTANTS[atom.text](self._build)
+        try:
+            value = None if atom.quoted else exact_number(atom.text)
+        except OverflowError:
+            raise fault(f"the exponent of {atom.text} is out of range", "Scale the problem.", atom.line) from None
+        if value is not None:
+            return self._build.number(value)
+        if atom.text in ("INFINITY", "NAN"):
+            raise fault(f"{atom.text} is no finite number", "Pass it as an argument.", atom.line)
+        known = is_symbol(atom.text) and not atom.quoted
+        what = f"the variable {atom.text} is not bound" if known else f"{atom.text!r} is neither number nor name"
+        raise fault(what, "List it among the arguments, or bind it with let.", atom.line)
+
+    def _digits(self, form: Form) -> int:
+        try:
+            read = [exact_number(item.text) for item in form[1:] if isinstance(item, Atom)]
+            significand, exponent, base = [v.numerator for v in read if v is not None and v.denominator == 1]
+            if len(form) == 4 and base > 1:  # noqa: PLR2004 - digits and its three integers
+                return self._build.number(scaled(significand, base, exponent))
+        except (OverflowError, ValueError):
+            pass  # said below
+        raise fault(
+            "digits takes three integers of bearable size", "Write (digits significand exponent base).", form.line
+        )
+
+    # -- bindings
+
+    def _let(self, form: Form, *, sequential: bool) -> None:
+        if len(form) != 3 or not isinstance(form[1], Form):  # noqa: PLR2004 - let, bindings, body
+            raise fault("let takes bindings and a body", "Write (let ([name value] …) body).", form.line)
+        names: list[str] = []
+        values: list[Node] = []
+        for binding in form[1]:
+            name = _word(binding[0]) if isinstance(binding, Form) and len(binding) == 2 else None  # noqa: PLR2004
+            if name is None or not isinstance(binding, Form):
+                raise fault("a binding is no pair of name and value", "Write [name value].", binding.line)
+            names.append(name)
+            values.append(binding[1])
+        body = (self._evaluate, form[2])
+        if sequential:
+            steps = [s for n, v in zip(names, values, strict=True) for s in ((self._evaluate, v), (self._bind, [n]))]
+            self._then(*steps, body, (self._unbind, names))
+        else:
+            if len(set(names)) != len(names):
+                raise fault("let binds a name twice", "Use let*, or other names.", form.line)
+            self._then(*[(self._evaluate, v) for v in values], (self._bind, names), body, (self._unbind, names))
+
+    def _bind(self, names: list[str]) -> None:
+        for name in reversed(names):
+            self._scope.setdefault(name, []).append(self._values.pop())
+
+    def _unbind(self, names: list[str]) -> None:
+        for name in names:
+            self._scope[name].pop()
+
+    # -- operations
+
+    def _apply(self, form: Form) -> None:
+        count = len(form) - 1
+        args = self._values[len(self._values) - count :]
+        del self._values[len(self._values) - count :]
+        head = str(_word(form[0]))
+        self._values.append(self._operation(head, args, form.line))
+
+    def _operation(self, head: str, args: list[int], line: int) -> int:
+        count = len(args)
+        op = (UNARY, BINARY, TERNARY)[count - 1].get(head) if 1 <= count <= 3 else None  # noqa: PLR2004
+        if op is not None:
+            return self._build(op, *args)
+        if head in COMPARISONS and count:
+            return self._compare(COMPARISONS[head], args)
+        if head in _LOGIC and count:
+            return self._build.fold(_LOGIC[head], args)
+        takes, compose = _COMPOSED.get(head, (-1, None))
+        if compose is not None and takes == count:
+            return compose(self._build, *args)
+        return self._call(head, args, line)
+
+    def _compare(self, op: str, args: list[int]) -> int:
+        """Compare every pair; where the relation is transitive, neighbours tell all."""
+        pairs = combinations(args, 2) if op == "ne" else pairwise(args)
+        found = [self._build(op, a, b) for a, b in pairs]
+        return self._build.fold("and", found) if found else self._build.number(1)
+
+    def _call(self, head: str, args: list[int], line: int) -> int:
+        core = self._cores.get(head)
+        if core is None:
+            known = any(head in table for table in (UNARY, BINARY, TERNARY, COMPARISONS, _LOGIC, _COMPOSED))
+            what = f"{head} does not take {len(args)} argument(s)" if known else f"the operation {head} is not known"
+            raise fault(what, "Use the scalar operations of FPCore 2.0.", line)
+        if len(core.symbols) != len(args) or core.precision != self._precision:
+            raise fault(f"{head} has other arguments or another precision", "Call it as it is defined.", line)
+        pool = self._build.pool
+        return core.expr.subs({s: pool._expr(a) for s, a in zip(core.symbols, args, strict=True)}).id  # pyright: ignore[reportPrivateUsage]

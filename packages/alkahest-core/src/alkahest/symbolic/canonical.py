@@ -1,0 +1,205 @@
+"""The canonical form: flat sums and products, exact constants folded, like terms collected, in linear time.
+
+The result equals the input wherever the input is defined, and may be defined in more places (x/x becomes 1). Sharing
+is never written out: a sum or product is copied into what it occurs in while it is small, see `forms.SMALL`.
+"""
+
+# pyright: reportPrivateUsage=false
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from alkahest.errors import PoolMismatchError
+from alkahest.expr.expression import Expr
+from alkahest.expr.pool import LEAVES, ExprPool
+from alkahest.expr.traversal import reachable
+from alkahest.symbolic.forms import Form, Product, Sum, Undefined, Workspace, atom
+from alkahest.symbolic.functions import call
+from alkahest.symbolic.products import divide, multiply, power
+from alkahest.symbolic.sums import add, scale
+from alkahest.symbolic.writing import write
+
+# Written anew, what was too large to be copied may have lost its other uses: repeated until nothing changes.
+_MAX_PASSES = 6
+# Building node by node reads this many nodes of an operand at most, and remembers so many.
+_READ_AT_MOST = 256
+_REMEMBER_AT_MOST = 50_000
+
+
+def canonical(exprs: Sequence[Expr]) -> list[Expr]:
+    """Return the canonical forms of expressions of one pool, in the same pool.
+
+    Equal forms are the same `Expr`, whatever order things were created in. The time is linear in the number of
+    distinct nodes.
+
+    >>> x, y = ExprPool().symbols("x y")
+    >>> canonical([x + y + x, x * y / x, (x - y) * 0])
+    [2*x + y, y, 0]
+    """
+    if not exprs:
+        return []
+    pool = exprs[0].pool
+    for e in exprs:
+        if e.pool is not pool:
+            raise PoolMismatchError(
+                "expressions of two pools cannot be simplified together.",
+                remedy="Build all parts in one ExprPool, or simplify them one by one.",
+            )
+    ids = [e.id for e in exprs]
+    for _ in range(_MAX_PASSES):
+        before, (ids, again) = ids, _one_pass(pool, ids)
+        if not again or ids == before:
+            break
+    return [Expr(pool, i) for i in ids]
+
+
+def _one_pass(pool: ExprPool, roots: list[int]) -> tuple[list[int], bool]:
+    """Return the roots' canonical nodes, and whether anything was left closed for its size."""
+    space = Workspace(pool)
+    nodes = pool._nodes
+    order = reachable(pool, roots)
+    uses = dict.fromkeys(order, 0)
+    for i in roots:
+        uses[i] += 1
+    for i in order:
+        node = nodes[i]
+        if node[0] not in LEAVES:
+            for child in node[1:]:
+                uses[child] += 1
+    forms = space.forms
+    for i in order:
+        node = nodes[i]
+        if node[0] in LEAVES:
+            form = _leaf(space, i, node)
+        else:
+            form = _combined(space, node[0], [forms[c] for c in node[1:]])
+        if uses[i] > 1 and isinstance(form, Product | Sum):
+            form.shared = True
+        forms[i] = form
+    return [write(space, forms[i]) for i in roots], space.opaque
+
+
+def _leaf(space: Workspace, ident: int, node: tuple[Any, ...]) -> Form:
+    head = node[0]
+    if head == "integer":
+        return node[1]
+    if head == "rational":
+        return Fraction(node[1], node[2])
+    if head == "float" and node[1] < 0:  # the sign of a float is arithmetic like any other
+        ident = space.intern(("float", -node[1], 1.0))
+        return Product(-1, {ident: 1}, ident)
+    return atom(ident)
+
+
+def _combined(space: Workspace, op: str, args: list[Form]) -> Form:
+    """Return the form of `op(*args)`; what has no value is kept as it is written."""
+    if space.undefined and op != "where" and any([_is_undefined(space, a) for a in args]):
+        return _kept(space, op, args)
+    try:
+        rule = _ARITHMETIC.get(op)
+        return call(space, op, args) if rule is None else rule(space, *args)
+    except Undefined:
+        return _kept(space, op, args)
+
+
+def _is_undefined(space: Workspace, form: Form) -> bool:
+    return isinstance(form, Product) and form.key in space.undefined
+
+
+def _kept(space: Workspace, op: str, args: list[Form]) -> Form:
+    ident = space.intern((op, *[write(space, a) for a in args]))
+    space.undefined.add(ident)
+    return atom(ident)
+
+
+def _pow(space: Workspace, base: Form, exponent: Form) -> Form:
+    if isinstance(exponent, int | Fraction):
+        return power(space, base, exponent)
+    if isinstance(base, int) and base == 1:
+        return 1
+    i = write(space, base)
+    if space.nodes[i] == ("const", "e"):
+        return call(space, "exp", [exponent])
+    return atom(space.intern(("pow", i, write(space, exponent))))
+
+
+_ARITHMETIC: dict[str, Callable[..., Form]] = {
+    "add": add,
+    "sub": lambda space, f, g: add(space, f, g, -1),
+    "mul": multiply,
+    "div": divide,
+    "neg": lambda space, f: scale(space, -1, f),
+    "pow": _pow,
+}
+
+
+# -- one node at a time
+
+# What is read through in an operand; everything else is an atom.
+_SPINE = frozenset({"add", "sub", "mul", "div", "neg", "pow", "sqrt", "abs", "cbrt"})
+
+
+class _Spaces(threading.local):
+    def __init__(self) -> None:
+        self.by_pool: WeakKeyDictionary[ExprPool, Workspace] = WeakKeyDictionary()
+
+
+_spaces = _Spaces()
+
+
+def canonical_node(pool: ExprPool, op: str, args: tuple[int, ...]) -> Expr:
+    """Return the canonical form of `op(*args)` for operands in canonical form: a builder for `building`.
+
+    Sums and products of more than `forms.SMALL` operands are not sorted into each other here.
+    """
+    space = _space_of(pool)
+    space.intern = pool._intern
+    try:
+        form = _combined(space, op, [_read(space, a) for a in args])
+        ident = write(space, form)
+    finally:
+        space.release()
+    space.forms[ident] = _shared(form)
+    return Expr(pool, ident)
+
+
+def _space_of(pool: ExprPool) -> Workspace:
+    space = _spaces.by_pool.get(pool)
+    if space is None or len(space.forms) > _REMEMBER_AT_MOST:
+        texts = {} if space is None else space.texts
+        space = _spaces.by_pool[pool] = Workspace(pool)
+        space.texts = texts
+    return space
+
+
+def _shared(form: Form) -> Form:
+    if isinstance(form, Product | Sum):
+        form.shared = True
+    return form
+
+
+def _read(space: Workspace, root: int) -> Form:
+    """Return the form of a node that is in canonical form; an atom where it is large."""
+    forms, nodes = space.forms, space.nodes
+    budget = _READ_AT_MOST
+    stack = [root]
+    while stack:
+        i = stack[-1]
+        node = nodes[i]
+        if i not in forms and node[0] in _SPINE:
+            missing = [c for c in node[1:] if c not in forms]
+            budget -= len(missing)
+            if budget < 0:
+                return atom(root)
+            if missing:
+                stack += missing
+                continue
+            forms[i] = _shared(_combined(space, node[0], [forms[c] for c in node[1:]]))
+        elif i not in forms:
+            forms[i] = _shared(_leaf(space, i, node) if node[0] in LEAVES else atom(i))
+        stack.pop()
+    return forms[root]

@@ -1,0 +1,65 @@
+"""The two CPU tiers: the same code, compiled for a quick start or for long runs."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from alkahest.extend import CompileOptions, Tape
+
+from alkahest_llvm import engine, library
+from alkahest_llvm.codegen import BULK, bulk_module, missing_ops
+from alkahest_llvm.kernel import LLVMKernel
+from alkahest_llvm.module_text import KernelStyle
+from alkahest_llvm.targets import host_target
+
+LARGEST_TAPE = 10_000
+
+
+class LLVMBackend:
+    """The optimised tier: kernels written into the loop where there are few, full code generation."""
+
+    level: ClassVar[int] = 2
+    # Above so many instructions that are math kernels, calling them runs as fast and compiles much faster.
+    inlined_kernels: ClassVar[int] = 12
+
+    def unavailable(self) -> str:
+        """Return why LLVM cannot be used here, or nothing."""
+        try:
+            engine.prepare()
+        except (ImportError, OSError, RuntimeError) as error:
+            return f"llvmlite does not work here: {error}"
+        return ""
+
+    def refuses(self, tape: Tape) -> str:
+        """Return why a tape cannot be compiled, or nothing."""
+        if len(tape.instrs) > LARGEST_TAPE:
+            return (
+                f"{len(tape.instrs):,} instructions are more than {LARGEST_TAPE:,}, beyond which LLVM needs too much "
+                "time and may run out of stack"
+            )
+        missing = missing_ops(tape)
+        return f"no LLVM lowering for {', '.join(missing)}" if missing else ""
+
+    def compile(self, tape: Tape, options: CompileOptions) -> LLVMKernel:
+        """Return the machine code of a tape."""
+        width, style = host_target().lanes, self._style(tape)
+        module = bulk_module(tape, options, width=width, style=style)
+        text = str(module)
+        code = engine.load(text, [BULK], library.addresses(module.imports), self.level)
+        return LLVMKernel(tape, options, code, text, width=width, level=self.level, style=style)
+
+    def _style(self, tape: Tape) -> KernelStyle:
+        kernels = sum(instr.op in _KERNEL_OPS for instr in tape.instrs)
+        return "inline" if kernels <= self.inlined_kernels else "call"
+
+
+class LLVMFastBackend(LLVMBackend):
+    """The fast-compile tier: kernels are called, and code generation does no more than it must."""
+
+    level: ClassVar[int] = 0
+    inlined_kernels: ClassVar[int] = -1
+
+
+_KERNEL_OPS = frozenset(
+    "exp expm1 log log1p log2 log10 cbrt sin cos tan asin acos atan sinh cosh tanh pow".split()
+)

@@ -1,0 +1,260 @@
+"""The batch driver: any columns, strides and lengths, over kernels that know only whole blocks of contiguous numbers.
+
+It is the same for every compiled function, so it is compiled once per process and element type.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+from alkahest_llvm import engine
+
+# Numbers of one column that are gathered at a time: all columns together should stay in the first-level cache.
+_SCRATCH_BYTES = 32768
+_LONGEST_CHUNK = 512
+
+# `alkahest_drive(n, columns, n_in, n_out, kernel, lanes)`; columns holds (address, stride) pairs, inputs first.
+#
+# Where every stride is the element size (inputs: or 0), the kernel runs in place over n / lanes blocks, reading a
+# repeated value from a block filled with it. What is left of n, or all of it with other strides, goes through scratch
+# columns in chunks: gathered, padded with its last number so that nothing outside is read, evaluated, scattered.
+# Inputs of a chunk are all read before an output is written, so an output may be an input's memory.
+# Returns 0, or 1 where no memory for scratch could be had.
+_DRIVER = """
+declare ptr @malloc(i64)
+declare void @free(ptr)
+
+define internal void @gather(ptr %to, ptr %from, i64 %stride, i64 %count, i64 %padded) nounwind {
+entry:
+  br label %copy
+copy:
+  %i = phi i64 [0, %entry], [%i1, %copy]
+  %offset = mul i64 %i, %stride
+  %source = getelementptr i8, ptr %from, i64 %offset
+  %value = load REAL, ptr %source, align 1
+  %target = getelementptr REAL, ptr %to, i64 %i
+  store REAL %value, ptr %target, align 1
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %count
+  br i1 %more, label %copy, label %check
+check:
+  %short = icmp ult i64 %count, %padded
+  br i1 %short, label %pad, label %done
+pad:
+  %j = phi i64 [%count, %check], [%j1, %pad]
+  %hole = getelementptr REAL, ptr %to, i64 %j
+  store REAL %value, ptr %hole, align 1
+  %j1 = add i64 %j, 1
+  %again = icmp ult i64 %j1, %padded
+  br i1 %again, label %pad, label %done
+done:
+  ret void
+}
+
+define internal void @scatter(ptr %to, ptr %from, i64 %stride, i64 %count) nounwind {
+entry:
+  br label %copy
+copy:
+  %i = phi i64 [0, %entry], [%i1, %copy]
+  %source = getelementptr REAL, ptr %from, i64 %i
+  %value = load REAL, ptr %source, align 1
+  %offset = mul i64 %i, %stride
+  %target = getelementptr i8, ptr %to, i64 %offset
+  store REAL %value, ptr %target, align 1
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %count
+  br i1 %more, label %copy, label %done
+done:
+  ret void
+}
+
+; The place of column k in scratch, and its address and stride in the table of pairs.
+define internal ptr @place(ptr %scratch, i64 %k, i64 %chunk) alwaysinline {
+  %at = mul i64 %k, %chunk
+  %p = getelementptr REAL, ptr %scratch, i64 %at
+  ret ptr %p
+}
+
+; Fill the kernel's table for running in place: columns themselves, repeated values as a filled block of stride 0.
+define internal void @table_in_place(ptr %table, ptr %columns, i64 %n_in, i64 %total, ptr %scratch, i64 %lanes) nounwind {
+entry:
+  br label %next
+next:
+  %k = phi i64 [0, %entry], [%k1, %filled]
+  %pair = mul i64 %k, 16
+  %from = getelementptr i8, ptr %columns, i64 %pair
+  %address = load ptr, ptr %from
+  %from.stride = getelementptr i8, ptr %from, i64 8
+  %stride = load i64, ptr %from.stride
+  %to = getelementptr i8, ptr %table, i64 %pair
+  %to.stride = getelementptr i8, ptr %to, i64 8
+  store i64 %stride, ptr %to.stride
+  %repeated = icmp eq i64 %stride, 0
+  br i1 %repeated, label %fill, label %plain
+fill:
+  %block = call ptr @place(ptr %scratch, i64 %k, i64 %lanes)
+  call void @gather(ptr %block, ptr %address, i64 0, i64 %lanes, i64 %lanes)
+  br label %filled
+plain:
+  br label %filled
+filled:
+  %where = phi ptr [%block, %fill], [%address, %plain]
+  store ptr %where, ptr %to
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %total
+  br i1 %more, label %next, label %done
+done:
+  ret void
+}
+
+; Evaluate `count` points from `first` on through scratch columns of `chunk` numbers.
+define internal void @through_scratch(i64 %first, i64 %count, ptr %columns, i64 %n_in, i64 %total, ptr %kernel,
+                                      i64 %lanes, ptr %table, ptr %scratch, i64 %chunk) nounwind {
+entry:
+  %up = add i64 %count, %lanes
+  %up1 = sub i64 %up, 1
+  %blocks = udiv i64 %up1, %lanes
+  %padded = mul i64 %blocks, %lanes
+  br label %in
+in:
+  %k = phi i64 [0, %entry], [%k1, %in.next]
+  %pair = mul i64 %k, 16
+  %to = getelementptr i8, ptr %table, i64 %pair
+  %to.stride = getelementptr i8, ptr %to, i64 8
+  %place = call ptr @place(ptr %scratch, i64 %k, i64 %chunk)
+  store ptr %place, ptr %to
+  store i64 SIZE, ptr %to.stride
+  %is.input = icmp ult i64 %k, %n_in
+  br i1 %is.input, label %collect, label %in.next
+collect:
+  %from = getelementptr i8, ptr %columns, i64 %pair
+  %address = load ptr, ptr %from
+  %from.stride = getelementptr i8, ptr %from, i64 8
+  %stride = load i64, ptr %from.stride
+  %skip = mul i64 %stride, %first
+  %source = getelementptr i8, ptr %address, i64 %skip
+  call void @gather(ptr %place, ptr %source, i64 %stride, i64 %count, i64 %padded)
+  br label %in.next
+in.next:
+  %k1 = add i64 %k, 1
+  %in.more = icmp ult i64 %k1, %total
+  br i1 %in.more, label %in, label %run
+run:
+  call void %kernel(i64 %blocks, ptr %table)
+  %any.out = icmp ult i64 %n_in, %total
+  br i1 %any.out, label %out, label %done
+out:
+  %m = phi i64 [%n_in, %run], [%m1, %out]
+  %o.pair = mul i64 %m, 16
+  %o.from = getelementptr i8, ptr %columns, i64 %o.pair
+  %o.address = load ptr, ptr %o.from
+  %o.from.stride = getelementptr i8, ptr %o.from, i64 8
+  %o.stride = load i64, ptr %o.from.stride
+  %o.skip = mul i64 %o.stride, %first
+  %o.target = getelementptr i8, ptr %o.address, i64 %o.skip
+  %o.place = call ptr @place(ptr %scratch, i64 %m, i64 %chunk)
+  call void @scatter(ptr %o.target, ptr %o.place, i64 %o.stride, i64 %count)
+  %m1 = add i64 %m, 1
+  %out.more = icmp ult i64 %m1, %total
+  br i1 %out.more, label %out, label %done
+done:
+  ret void
+}
+
+define i32 @alkahest_drive(i64 %n, ptr %columns, i64 %n_in, i64 %n_out, ptr %kernel, i64 %lanes) nounwind {
+entry:
+  %total = add i64 %n_in, %n_out
+  %has.work = icmp sgt i64 %n, 0
+  %has.columns = icmp ugt i64 %n_out, 0
+  %go = and i1 %has.work, %has.columns
+  br i1 %go, label %scan, label %finished
+scan:
+  %k = phi i64 [0, %entry], [%k1, %scan]
+  %in.place.so.far = phi i1 [true, %entry], [%in.place, %scan]
+  %repeats.so.far = phi i1 [false, %entry], [%repeats, %scan]
+  %pair = mul i64 %k, 16
+  %offset = add i64 %pair, 8
+  %p = getelementptr i8, ptr %columns, i64 %offset
+  %stride = load i64, ptr %p
+  %contiguous = icmp eq i64 %stride, SIZE
+  %repeated = icmp eq i64 %stride, 0
+  %fits = or i1 %contiguous, %repeated
+  %in.place = and i1 %in.place.so.far, %fits
+  %repeats = or i1 %repeats.so.far, %repeated
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %total
+  br i1 %more, label %scan, label %scanned
+scanned:
+  %left = urem i64 %n, %lanes
+  %ragged = icmp ne i64 %left, 0
+  %not.in.place = xor i1 %in.place, true
+  %or1 = or i1 %ragged, %not.in.place
+  %needs.scratch = or i1 %or1, %repeats
+  br i1 %needs.scratch, label %prepare, label %whole
+whole:
+  %whole.blocks = udiv i64 %n, %lanes
+  call void %kernel(i64 %whole.blocks, ptr %columns)
+  br label %finished
+prepare:
+  ; A chunk is a multiple of lanes: one block where columns are used in place, else what suits the cache.
+  %row = mul i64 %total, SIZE
+  %fitting = udiv i64 SCRATCH, %row
+  %over = icmp ugt i64 %fitting, LONGEST
+  %capped = select i1 %over, i64 LONGEST, i64 %fitting
+  %uneven = urem i64 %capped, %lanes
+  %even = sub i64 %capped, %uneven
+  %small = icmp ult i64 %even, %lanes
+  %one.block = or i1 %small, %in.place
+  %chunk = select i1 %one.block, i64 %lanes, i64 %even
+  %table.bytes = mul i64 %total, 16
+  %scratch.bytes = mul i64 %row, %chunk
+  %bytes = add i64 %table.bytes, %scratch.bytes
+  %memory = call ptr @malloc(i64 %bytes)
+  %none = icmp eq ptr %memory, null
+  br i1 %none, label %failed, label %start
+start:
+  %scratch = getelementptr i8, ptr %memory, i64 %table.bytes
+  br i1 %in.place, label %direct, label %chunks
+direct:
+  %blocks = udiv i64 %n, %lanes
+  %some = icmp ne i64 %blocks, 0
+  br i1 %some, label %run, label %direct.done
+run:
+  call void @table_in_place(ptr %memory, ptr %columns, i64 %n_in, i64 %total, ptr %scratch, i64 %lanes)
+  call void %kernel(i64 %blocks, ptr %memory)
+  br label %direct.done
+direct.done:
+  %done = sub i64 %n, %left
+  br i1 %ragged, label %chunks, label %release
+chunks:
+  %first = phi i64 [0, %start], [%done, %direct.done], [%next, %chunks]
+  %rest = sub i64 %n, %first
+  %long = icmp ugt i64 %rest, %chunk
+  %count = select i1 %long, i64 %chunk, i64 %rest
+  call void @through_scratch(i64 %first, i64 %count, ptr %columns, i64 %n_in, i64 %total, ptr %kernel, i64 %lanes,
+                             ptr %memory, ptr %scratch, i64 %chunk)
+  %next = add i64 %first, %count
+  %unfinished = icmp ult i64 %next, %n
+  br i1 %unfinished, label %chunks, label %release
+release:
+  call void @free(ptr %memory)
+  br label %finished
+finished:
+  ret i32 0
+failed:
+  ret i32 1
+}
+"""
+
+
+@cache
+def driver(real: str) -> ctypes._CFuncPtr:  # pyright: ignore[reportPrivateUsage]
+    """Return the driver for columns of "double" or "float"; calling it releases the interpreter lock."""
+    text = _DRIVER.replace("REAL", real).replace("SIZE", "8" if real == "double" else "4")
+    text = text.replace("SCRATCH", str(_SCRATCH_BYTES)).replace("LONGEST", str(_LONGEST_CHUNK))
+    code = engine.load(text, ["alkahest_drive"], {}, level=2)
+    i64, pointer = ctypes.c_int64, ctypes.c_void_p
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, i64, pointer, i64, i64, pointer, i64)(code["alkahest_drive"])
+    function.code = code  # keeps the machine code loaded
+    return function

@@ -1,0 +1,75 @@
+"""A compiled tape: what dispatch gets from either tier."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from alkahest.extend import CompileOptions, Tape
+
+from alkahest_llvm import engine
+from alkahest_llvm.batch_entry import driver
+from alkahest_llvm.codegen import BULK, REAL
+from alkahest_llvm.module_text import KernelStyle
+
+
+class Artifacts(Mapping[str, str]):
+    """The generated code as text: "llvm-ir", and "asm", which is made when it is asked for."""
+
+    def __init__(self, text: str, level: int) -> None:
+        self._text = text
+        self._level = level
+
+    def __getitem__(self, key: str) -> str:
+        if key == "llvm-ir":
+            return self._text
+        if key == "asm":
+            return self._assembly
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("llvm-ir", "asm"))
+
+    def __len__(self) -> int:
+        return 2
+
+    @cached_property
+    def _assembly(self) -> str:
+        return engine.assembly(self._text, self._level)
+
+
+class LLVMKernel:
+    """Machine code for one tape. It may be called from several threads at once."""
+
+    releases_gil = True
+
+    def __init__(
+        self, tape: Tape, options: CompileOptions, code: engine.Code, text: str, *, width: int, level: int, style: KernelStyle
+    ) -> None:
+        self.n_inputs = len(tape.inputs)
+        self.n_outputs = len(tape.outputs)
+        self.artifacts: Mapping[str, str] = Artifacts(text, level)
+        self._tape = tape
+        self._options = options
+        self._code = code  # keeps the machine code loaded
+        self._entry = code[BULK]
+        self._width = width
+        self._level = level
+        self._style: KernelStyle = style
+        self._drive = driver(REAL[options.dtype])
+        self._table = ctypes.c_int64 * (2 * (self.n_inputs + self.n_outputs))
+
+    def call_columns(self, n: int, columns: Sequence[tuple[int, int]], out: Sequence[tuple[int, int]]) -> None:
+        """Evaluate `n` points: (address, byte stride) per input column and per output column; stride 0 repeats."""
+        table = self._table(*[number for pair in (*columns, *out) for number in pair])
+        if self._drive(n, table, self.n_inputs, self.n_outputs, self._entry, self._width):
+            raise MemoryError("no memory for the scratch columns of a batch")
+
+    @cached_property
+    def scalar(self) -> Any:
+        """A C function that takes a list or tuple of numbers, or the numbers; compiled the first time it is read."""
+        from alkahest_llvm.scalar_entry import scalar_function
+
+        return scalar_function(self._tape, self._options, level=self._level, style=self._style)
