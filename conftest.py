@@ -1,12 +1,16 @@
 """Settings for every test of the repository, and the golden files."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 # Before anything imports alkahest: the IR is verified after each transformation.
 os.environ.setdefault("ALKAHEST_CHECK", "1")
+# A developer's own calibration must not change what dispatch is tested to do.
+os.environ["ALKAHEST_CONFIG_DIR"] = str(Path(tempfile.gettempdir()) / "alkahest-tests-no-settings")
 
 # No deadline: a first call compiles. `ci` (what tox uses) draws the same examples every time.
 settings.register_profile("dev", deadline=None)

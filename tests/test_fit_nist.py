@@ -60,6 +60,14 @@ def test_another_minimum_is_named_as_such():
     assert result.rss.value > problem.certified.rss
 
 
+def test_terms_that_changed_places_are_named_as_such():
+    problem = read_strd(path_of("Gauss1"))
+    b1, b2, b3, b4, b5, b6, b7, b8 = problem.starts[1]
+    result = fit_problem(problem, [b1, b2, b6, b7, b8, b3, b4, b5])
+    assert result.rss.digits >= 9
+    assert result.remark.startswith("another minimum, as good as")
+
+
 @pytest.mark.parametrize("start", [0, 3, [1.0], [1.0, 2.0, 3.0]])
 def test_starts_that_the_file_does_not_have(start):
     with pytest.raises(FitError, match="start"):

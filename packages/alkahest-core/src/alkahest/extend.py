@@ -38,6 +38,7 @@ from alkahest.plugins.hookspecs import hookimpl as hookimpl
 from alkahest.plugins.infos import BackendInfo as BackendInfo
 from alkahest.plugins.infos import Cost as Cost
 from alkahest.plugins.infos import EmitterInfo as EmitterInfo
+from alkahest.plugins.manager import load_lowerings as load_lowerings
 from alkahest.prims import standard as standard
 from alkahest.prims.scalar import Identity as Identity
 from alkahest.prims.scalar import Scalar as Scalar

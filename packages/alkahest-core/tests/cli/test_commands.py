@@ -1,12 +1,13 @@
 """The command line: help without weight, errors in two lines, exit codes."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 
 import pytest
 
-from alkahest import cli, extend
+from alkahest import builtin, cli, extend
 from alkahest.plugins import manager
 from alkahest.testing import NullBackend, null_tier
 
@@ -136,18 +137,21 @@ def test_plugins_as_json_with_a_broken_one(monkeypatch):
 
 def test_plugins_tells_of_two_tiers_of_one_name():
     with null_tier("same"):
-        manager.plugins().register(manager.plugins()._manager.get_plugin("null tier same").__class__(INFO), "twin")
+        manager.plugins().register(Twin(), "twin")
         (problem,) = json.loads(run("plugins", "--json").output)["problems"]
     assert "two plugins offer the backend 'same'" in problem
     assert "[E-PLUGIN-001]" in problem
 
 
-INFO = extend.BackendInfo(
-    name="same",
-    factory="alkahest.compile.interpreter:InterpreterBackend",
-    targets=frozenset({"cpu"}),
-    cost=extend.Cost(setup=0, per_node=0, launch=0, per_op=0),
-)
+class Twin:
+    """A plugin with a tier called "same"."""
+
+    ALKAHEST_API = 1
+
+    @extend.hookimpl
+    def alkahest_backends(self):
+        (interpreter,) = builtin.alkahest_backends()
+        return [dataclasses.replace(interpreter, name="same")]
 
 
 class Broken:
@@ -303,6 +307,13 @@ def test_calibrate_without_names_leaves_out_what_cannot_run():
     assert "faulty is left out: the compiler crashed" in done.stderr
     assert "elsewhere" not in done.stderr
     assert "interpreter" in json.loads(done.stdout)
+
+
+def test_calibrate_of_a_tier_that_cannot_run():
+    with null_tier("absent", NullBackend(missing="no such device")):
+        done = run("calibrate", "absent")
+    assert done.exit_code == 1
+    assert "absent is left out: no such device" in done.stderr
 
 
 def test_calibrate_knows_its_tiers():

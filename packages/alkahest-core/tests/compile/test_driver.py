@@ -5,13 +5,25 @@ import pytest
 
 import alkahest
 from alkahest import CompileConfig, ExprPool, compile_expr
-from alkahest.compile.driver import compile_tape
+from alkahest.compile.driver import compile_tape, forget_backends
 from alkahest.errors import BackendUnavailableError, CompileError
 from alkahest.extend import BackendInfo, Cost, Instr, Tape, hookimpl
-from alkahest.plugins.manager import plugins
+from alkahest.plugins.manager import plugins, reset_plugins
 from alkahest.testing.null_backend import NullBackend, null_tier
 
 NATIVE = Cost(setup=1e-3, per_node=1e-5, launch=1e-6, per_op=1e-9)
+
+
+@pytest.fixture(autouse=True)
+def only_core(monkeypatch):
+    """Leave out what is installed beside core: the tiers of these tests are the only ones."""
+    monkeypatch.setenv("ALKAHEST_PLUGINS", "")
+    reset_plugins()
+    forget_backends()
+    yield
+    monkeypatch.undo()
+    reset_plugins()
+    forget_backends()
 
 
 @pytest.fixture
@@ -44,6 +56,21 @@ def test_a_tier_that_cannot_falls_back_visibly(expr, backend, reason):
         assert reason in str(f.explain())
         with pytest.raises(BackendUnavailableError, match=reason):
             compile_expr(*expr, backend="broken", fallback=False)
+
+
+@pytest.mark.parametrize("question", ["unavailable", "refuses"])
+def test_a_tier_that_breaks_when_asked_falls_back(expr, question):
+    class Crashes(NullBackend):
+        pass
+
+    def crash(*_):
+        raise RuntimeError("probe crashed")
+
+    setattr(Crashes, question, crash)
+    with null_tier("broken", Crashes()):
+        f = compile_expr(*expr)
+        assert f.tier == "interpreter"
+        assert "probe crashed" in str(f.explain())
 
 
 def test_a_factory_that_cannot_be_imported_falls_back(expr):

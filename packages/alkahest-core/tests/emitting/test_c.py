@@ -13,7 +13,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from alkahest.base.prim import lowering_rules, prim_names
+from alkahest.base.prim import Prim, arity_of, lowering_rules
 from alkahest.emitting.c import emit_c
 from alkahest.emitting.c_names import check_names, free_prefix
 from alkahest.emitting.c_writer import write_function
@@ -32,6 +32,7 @@ from alkahest.errors import (
 )
 from alkahest.expr.pool import ExprPool
 from alkahest.expr.tape import Instr, Tape
+from alkahest.prims import standard
 from alkahest.prims.arithmetic import fma, max, min, sign
 from alkahest.prims.comparison import eq, ge, gt, le, lt, ne, not_, where
 from alkahest.prims.elementary import cos, exp, sin, sqrt
@@ -368,6 +369,11 @@ def test_rules_of_third_parties(rule, lines, monkeypatch):
     assert body(str(foreign(rule, monkeypatch))) == lines
 
 
+def test_a_name_that_a_rule_calls_is_taken(monkeypatch):
+    with pytest.raises(IdentifierError):
+        foreign("x({0})", monkeypatch)
+
+
 def test_static_parameters_reach_a_callable(monkeypatch):
     text = str(foreign(lambda args, order: f"bessel({order}, {args[0]})", monkeypatch, (("order", 2),)))
     assert "bessel(2, t0)" in text
@@ -507,8 +513,6 @@ def points_and_oracle(op, arity):
 @pytest.fixture(scope="module")
 def every_op(tmp_path_factory):
     """One library with one function per primitive of core, all in one text."""
-    from alkahest.base.prim import arity_of
-
     texts = []
     for op in [*NUMPY, *ELSEWHERE]:
         pool = ExprPool()
@@ -518,16 +522,14 @@ def every_op(tmp_path_factory):
 
 
 def test_every_primitive_of_core_has_an_oracle():
-    core = {op for op in prim_names() if not op.startswith(("test", "doc_"))}
-    assert set(NUMPY) | set(ELSEWHERE) <= core
-    assert not [op for op in (*NUMPY, *ELSEWHERE) if op not in lowering_rules("c")]
+    core = {p.name for module in standard.MODULES for p in vars(module).values() if isinstance(p, Prim)}
+    assert core == {*NUMPY, *ELSEWHERE}
+    assert not [op for op in core if op not in lowering_rules("c")]
 
 
 @needs_compiler
 @pytest.mark.parametrize("op", [*NUMPY, *ELSEWHERE])
 def test_values_are_those_of_the_oracle(every_op, op):
-    from alkahest.base.prim import arity_of
-
     arity = arity_of(op)
     oracle, points = points_and_oracle(op, arity)
     compiled = function(every_op, f"op_{op}", arity)
@@ -540,6 +542,22 @@ def test_values_are_those_of_the_oracle(every_op, op):
             assert got == want if loose else same(got, want), (op, at, got, want)
         else:
             assert got == pytest.approx(want, rel=TOLERANCE.get(op, 4e-15), abs=0), (op, at)
+
+
+@needs_compiler
+def test_constants_compile_without_a_warning_and_mean_the_same(every_op, tmp_path):
+    finite = [v for v in SPECIAL if math.isfinite(v)]
+    rnd = random.Random(11)
+    cases = [(op, [rnd.choice(finite) for _ in range(arity_of(op))]) for op in [*NUMPY, *ELSEWHERE] * 8]
+    pool = ExprPool()
+    texts = [
+        emit_c(pool.apply(op, *[pool.float(v) for v in at]), [], fn_name=f"case{k}") for k, (op, at) in enumerate(cases)
+    ]
+    library = program(tmp_path, "\n".join(texts))
+    for k, (op, at) in enumerate(cases):
+        got, want = function(library, f"case{k}", 0)(), function(every_op, f"op_{op}", len(at))(*at)
+        # Compilers compute constants with functions of their own, which round better than the library's.
+        assert same(got, want) or got == pytest.approx(want, rel=1e-14, abs=0), (op, at)
 
 
 @needs_compiler

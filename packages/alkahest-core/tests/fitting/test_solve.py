@@ -1,6 +1,7 @@
 """Least squares: where it ends, and what it says of an end that is none."""
 
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,9 +10,7 @@ from alkahest.errors import MissingPackageError
 from alkahest.fitting import agreement
 from alkahest.fitting.solve import scipy_least_squares, solve
 
-needs_scipy = pytest.mark.skipif(
-    __import__("importlib.util").util.find_spec("scipy") is None, reason="fits need SciPy, an optional package"
-)
+needs_scipy = pytest.mark.skipif(find_spec("scipy") is None, reason="fits need SciPy, an optional package")
 
 X = np.array([1.0, 2.0, 3.0, 5.0, 7.0, 10.0])
 # NIST StRD, BoxBOD: y = b1*(1 - exp(-b2*x)).

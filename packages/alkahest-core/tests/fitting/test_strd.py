@@ -231,19 +231,16 @@ def test_models_as_stated(with_model, text, value):
 def test_names_may_be_any_words_even_of_python(write):
     import numpy as np
 
-    text = TEXT.replace("b1", "σ").replace("b2", "lambda").replace("y = σ*(1-exp[-lambda*x])", "y = σ*x + lambda*e")
-    model = build_model(
-        read_strd(
-            write(
-                text.replace("  b1", "  σ")
-                .replace("Data:   y               x", "Data: y e x")
-                .replace("E0\n", "E0  3\n")
-                .replace("*x + lambda*e  +  e", "*x + lambda*e")
-            )
-        )
-    )
+    model = build_model(read_strd(write(TEXT.replace("b1", "σ").replace("b2", "lambda"))))
     assert model.problem.parameters == ("σ", "lambda")
-    assert model.residuals(np.array([2.0, 0.5]))[0] == pytest.approx(2.0 * 3 + 0.5 * 77.6 - 10.07)
+    assert model.residuals(np.array(POINT))[0] == pytest.approx(2.0 * (1 - math.exp(-0.5 * 77.6)) - 10.07)
+
+
+def test_a_column_named_e_is_no_error_term(with_model):
+    import numpy as np
+
+    model = build_model(read_strd(with_model("y = b1*x*b2 + e", "y  x  e", "3")))
+    assert model.residuals(np.array(POINT))[0] == pytest.approx(77.6 + 3 - 10.07)
 
 
 def test_the_jacobian_is_that_of_the_residuals(with_model):
@@ -275,7 +272,10 @@ def test_two_predictors(with_model):
         ("y = b1*y + b2*x + e", 14, 8, "y"),
         ("z = b1*x + b2 + e", 14, 1, "z"),
         ("b1*x + b2", 14, None, "does not begin with 'name ='"),
+        ("= b1*x + b2", 14, None, "does not begin with 'name ='"),
         ("1 = b1*x + b2", 14, None, "left side"),
+        ("y =+ e", 14, 3, "empty"),
+        ("y =", 14, 4, "empty"),
         ("y = b1*e**(-b2*x)", 14, 8, "error term"),
         ("y = b1*x + b2 * e", 14, 17, "error term"),
         ("b1 = 3\ny = b1*x + b2 + e", 13, None, "'b1' cannot be defined"),

@@ -104,6 +104,15 @@ def test_public_functions_take_numbers_arrays_and_expressions(name):
     np.testing.assert_allclose(batch, value, rtol=1e-14, atol=1e-14)
 
 
+def test_half_powers_follow_c99_over_arrays():
+    x = np.array([-math.inf, -0.0, 4.0, math.nan])
+    rule = impl_rules.by_name("pow")
+    for half in (0.5, np.array(0.5), np.full(4, 0.5)):
+        got = rule.array(x, half)
+        np.testing.assert_array_equal(got, [math.inf, 0.0, 2.0, math.nan])
+        assert not np.signbit(got[1])
+
+
 def test_exact_fma():
     assert arithmetic.exact_fma(0.1, 10.0, -1.0) == 2.0**-54
     assert arithmetic.exact_fma(1e308, 10.0, -math.inf) == -math.inf

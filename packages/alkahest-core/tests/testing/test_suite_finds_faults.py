@@ -91,6 +91,16 @@ def test_a_stride_ignored():
         suite(Contiguous).test_strides(2, "f64")
 
 
+def test_an_address_taken_for_aligned():
+    class Aligned(Wrapped):
+        def call_columns(self, n, columns, out):
+            super().call_columns(n, [(address & ~7, stride) for address, stride in columns], out)
+
+    suite(Aligned).test_batch_lengths(3, "f64")
+    with pytest.raises(AssertionError):
+        suite(Aligned).test_columns_at_any_address("f64")
+
+
 def test_a_wrong_digit():
     class Off(Wrapped):
         def call_columns(self, n, columns, out):
@@ -187,6 +197,15 @@ def test_allowances_follow_errors_through_the_program():
     # So may equality, whose corners are all unequal.
     equal = Tape(("x",), (math.sin(1.0) + ulp,), (sine, Instr("eq", (2, 1))), (3,))
     assert allowance(equal, [1.0]) == 1.0
+
+
+def test_a_denormal_may_be_zero_where_that_is_allowed():
+    halved = Tape(("x",), (0.5, 0.0), (Instr("mul", (0, 1)), Instr("gt", (3, 2))), (3, 4))
+    smallest = 2.2250738585072014e-308
+    exact = expected(halved, [smallest], lambda op: 0.0)
+    assert not exact[0].admits(0.0)
+    assert not exact[1].admits(0.0)
+    assert all(want.admits(0.0) for want in expected(halved, [smallest], lambda op: 0.0, flushes=True))
 
 
 def test_what_is_not_chosen_does_not_count():

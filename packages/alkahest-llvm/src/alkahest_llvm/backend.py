@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from alkahest.extend import CompileOptions, Tape
 
-from alkahest_llvm import engine, library
-from alkahest_llvm.codegen import BULK, bulk_module, missing_ops
+from alkahest_llvm import engine
+from alkahest_llvm.codegen import bulk_module, missing_ops
 from alkahest_llvm.kernel import LLVMKernel
 from alkahest_llvm.module_text import KernelStyle
 from alkahest_llvm.targets import host_target
@@ -43,10 +43,8 @@ class LLVMBackend:
     def compile(self, tape: Tape, options: CompileOptions) -> LLVMKernel:
         """Return the machine code of a tape."""
         width, style = host_target().lanes, self._style(tape)
-        module = bulk_module(tape, options, width=width, style=style)
-        text = str(module)
-        code = engine.load(text, [BULK], library.addresses(module.imports), self.level)
-        return LLVMKernel(tape, options, code, text, width=width, level=self.level, style=style)
+        emitted = bulk_module(tape, options, width=width, style=style)
+        return LLVMKernel(tape, options, emitted, width=width, level=self.level, style=style)
 
     def _style(self, tape: Tape) -> KernelStyle:
         kernels = sum(instr.op in _KERNEL_OPS for instr in tape.instrs)

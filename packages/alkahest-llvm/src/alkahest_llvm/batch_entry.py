@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from typing import Any, NamedTuple
 
 from alkahest_llvm import engine
 
@@ -14,7 +15,8 @@ from alkahest_llvm import engine
 _SCRATCH_BYTES = 32768
 _LONGEST_CHUNK = 512
 
-# `alkahest_drive(n, columns, n_in, n_out, kernel, lanes)`; columns holds (address, stride) pairs, inputs first.
+# `alkahest_drive(n, columns, n_in, n_out, kernel, lanes, frame_bytes)`; columns holds (address, stride) pairs, inputs
+# first; the kernel wants frame_bytes of memory of its own.
 #
 # Where every stride is the element size (inputs: or 0), the kernel runs in place over n / lanes blocks, reading a
 # repeated value from a block filled with it. What is left of n, or all of it with other strides, goes through scratch
@@ -110,7 +112,7 @@ done:
 
 ; Evaluate `count` points from `first` on through scratch columns of `chunk` numbers.
 define internal void @through_scratch(i64 %first, i64 %count, ptr %columns, i64 %n_in, i64 %total, ptr %kernel,
-                                      i64 %lanes, ptr %table, ptr %scratch, i64 %chunk) nounwind {
+                                      i64 %lanes, ptr %table, ptr %scratch, i64 %chunk, ptr %frame) nounwind {
 entry:
   %up = add i64 %count, %lanes
   %up1 = sub i64 %up, 1
@@ -141,7 +143,7 @@ in.next:
   %in.more = icmp ult i64 %k1, %total
   br i1 %in.more, label %in, label %run
 run:
-  call void %kernel(i64 %blocks, ptr %table)
+  call void %kernel(i64 %blocks, ptr %table, ptr %frame)
   %any.out = icmp ult i64 %n_in, %total
   br i1 %any.out, label %out, label %done
 out:
@@ -162,7 +164,8 @@ done:
   ret void
 }
 
-define i32 @alkahest_drive(i64 %n, ptr %columns, i64 %n_in, i64 %n_out, ptr %kernel, i64 %lanes) nounwind {
+define i32 @alkahest_drive(i64 %n, ptr %columns, i64 %n_in, i64 %n_out, ptr %kernel, i64 %lanes,
+                           i64 %frame.bytes) nounwind {
 entry:
   %total = add i64 %n_in, %n_out
   %has.work = icmp sgt i64 %n, 0
@@ -190,11 +193,13 @@ scanned:
   %ragged = icmp ne i64 %left, 0
   %not.in.place = xor i1 %in.place, true
   %or1 = or i1 %ragged, %not.in.place
-  %needs.scratch = or i1 %or1, %repeats
+  %or2 = or i1 %or1, %repeats
+  %framed = icmp ne i64 %frame.bytes, 0
+  %needs.scratch = or i1 %or2, %framed
   br i1 %needs.scratch, label %prepare, label %whole
 whole:
   %whole.blocks = udiv i64 %n, %lanes
-  call void %kernel(i64 %whole.blocks, ptr %columns)
+  call void %kernel(i64 %whole.blocks, ptr %columns, ptr null)
   br label %finished
 prepare:
   ; A chunk is a multiple of lanes: one block where columns are used in place, else what suits the cache.
@@ -209,12 +214,14 @@ prepare:
   %chunk = select i1 %one.block, i64 %lanes, i64 %even
   %table.bytes = mul i64 %total, 16
   %scratch.bytes = mul i64 %row, %chunk
-  %bytes = add i64 %table.bytes, %scratch.bytes
+  %table.and.scratch = add i64 %table.bytes, %scratch.bytes
+  %bytes = add i64 %table.and.scratch, %frame.bytes
   %memory = call ptr @malloc(i64 %bytes)
   %none = icmp eq ptr %memory, null
   br i1 %none, label %failed, label %start
 start:
   %scratch = getelementptr i8, ptr %memory, i64 %table.bytes
+  %frame = getelementptr i8, ptr %memory, i64 %table.and.scratch
   br i1 %in.place, label %direct, label %chunks
 direct:
   %blocks = udiv i64 %n, %lanes
@@ -222,7 +229,7 @@ direct:
   br i1 %some, label %run, label %direct.done
 run:
   call void @table_in_place(ptr %memory, ptr %columns, i64 %n_in, i64 %total, ptr %scratch, i64 %lanes)
-  call void %kernel(i64 %blocks, ptr %memory)
+  call void %kernel(i64 %blocks, ptr %memory, ptr %frame)
   br label %direct.done
 direct.done:
   %done = sub i64 %n, %left
@@ -233,7 +240,7 @@ chunks:
   %long = icmp ugt i64 %rest, %chunk
   %count = select i1 %long, i64 %chunk, i64 %rest
   call void @through_scratch(i64 %first, i64 %count, ptr %columns, i64 %n_in, i64 %total, ptr %kernel, i64 %lanes,
-                             ptr %memory, ptr %scratch, i64 %chunk)
+                             ptr %memory, ptr %scratch, i64 %chunk, ptr %frame)
   %next = add i64 %first, %count
   %unfinished = icmp ult i64 %next, %n
   br i1 %unfinished, label %chunks, label %release
@@ -248,13 +255,19 @@ failed:
 """
 
 
+class Driver(NamedTuple):
+    """`call` is the driver as a ctypes function, which releases the interpreter lock; `code` keeps it loaded."""
+
+    call: Any
+    code: engine.Code
+
+
 @cache
-def driver(real: str) -> ctypes._CFuncPtr:  # pyright: ignore[reportPrivateUsage]
-    """Return the driver for columns of "double" or "float"; calling it releases the interpreter lock."""
+def driver(real: str) -> Driver:
+    """Return the driver for columns of "double" or "float"."""
     text = _DRIVER.replace("REAL", real).replace("SIZE", "8" if real == "double" else "4")
     text = text.replace("SCRATCH", str(_SCRATCH_BYTES)).replace("LONGEST", str(_LONGEST_CHUNK))
     code = engine.load(text, ["alkahest_drive"], {}, level=2)
     i64, pointer = ctypes.c_int64, ctypes.c_void_p
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, i64, pointer, i64, i64, pointer, i64)(code["alkahest_drive"])
-    function.code = code  # keeps the machine code loaded
-    return function
+    signature = ctypes.CFUNCTYPE(ctypes.c_int32, i64, pointer, i64, i64, pointer, i64, i64)
+    return Driver(signature(code["alkahest_drive"]), code)

@@ -20,7 +20,6 @@ Number: TypeAlias = "Value | float | int"
 
 _SUFFIX = {"double": "f64", "float": "f32", "i64": "i64", "i128": "i128", "i1": "i1"}
 _FLOATS = ("double", "float")
-LONG_BLOCK = 150  # lines
 _FLOAT_COMPARISON = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 _INTEGER_COMPARISON = {"lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge", "eq": "eq", "ne": "ne"}
 
@@ -165,7 +164,6 @@ class Builder:
         self.lines: list[str] = []
         self.memo: dict[Any, Any] = {}
         self.block = "entry"
-        self._block_start = 0
         self._used: dict[str, frozenset[str]] = {}
         self._count = 0
         vector = "{}" if width == 1 else f"<{width} x {{}}>"
@@ -269,19 +267,6 @@ class Builder:
         """Begin a basic block; what follows goes there."""
         self.lines.append(f"{label}:")
         self.block = label
-        self._block_start = len(self.lines)
-
-    def split_block(self, condition: str, leave: str) -> None:
-        """End a basic block that has grown long and go on in another: code generation is superlinear in their length.
-
-        `condition`, an i1 instruction that always holds, keeps LLVM from joining the two again; `leave` is the label
-        it would go to otherwise.
-        """
-        if len(self.lines) - self._block_start < LONG_BLOCK:
-            return
-        holds, label = self.new_label("%holds"), self.new_label("part")
-        self.lines += [f"  {holds} = {condition}", f"  br i1 {holds}, label %{label}, label %{leave}"]
-        self.start_block(label)
 
     def new_label(self, stem: str) -> str:
         """Return a label not used before in this function."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import count
@@ -10,20 +11,43 @@ from typing import Any
 
 from alkahest_llvm.targets import host_target
 
-# LLVM's contexts are not shared between threads: one compilation at a time.
+# One compilation at a time: what is kept here is not made for several.
 lock = threading.RLock()
+
+# An engine keeps some memory for every library it ever loaded, so after this many the next library gets a new one.
+_LIBRARIES_PER_ENGINE = 256
+_engines: dict[int, _Engine] = {}
 _serial = count()
+
+
+class _Engine:
+    """One LLVM execution engine and the number of its libraries that are loaded."""
+
+    def __init__(self, level: int) -> None:
+        self.lljit = prepare().create_lljit_compiler(target_machine(level))
+        self.ever = 0
+        self.loaded = 0
+        self.retired = False
+
+    def unload(self, tracker: Any) -> None:
+        """Unload a library; a retired engine goes with its last one."""
+        with lock:
+            tracker.close()
+            self.loaded -= 1
+            if self.retired and not self.loaded:
+                self.lljit.close()
 
 
 class Code:
     """Machine code that stays loaded while this object lives; `code[name]` is the address of an exported function."""
 
-    def __init__(self, tracker: Any, parts: Sequence[Code] = ()) -> None:
-        self._tracker = tracker
-        self._parts = parts
+    def __init__(self, engine: _Engine, tracker: Any, exports: Sequence[str]) -> None:
+        self._addresses: dict[str, int] = {name: tracker[name] for name in exports}
+        # The finalizer alone holds the tracker, so that even in a cycle of garbage it goes before its engine does.
+        weakref.finalize(self, engine.unload, tracker).atexit = False
 
     def __getitem__(self, name: str) -> int:
-        return self._tracker[name]
+        return self._addresses[name]
 
 
 @cache
@@ -43,21 +67,30 @@ def target_machine(level: int) -> Any:
     return target.create_target_machine(cpu=host.cpu, features=host.features, opt=level, jit=True)
 
 
-@cache
-def _jit(level: int) -> Any:
-    return prepare().create_lljit_compiler(target_machine(level))
-
-
 def load(text: str, exports: Sequence[str], imports: Mapping[str, int], level: int) -> Code:
     """Compile IR text and return its code; `imports` gives the addresses of functions it calls."""
     with lock:
-        llvm = prepare()
-        builder = llvm.JITLibraryBuilder().add_ir(text).add_current_process()
+        engine = _engine(level)
+        builder = prepare().JITLibraryBuilder().add_ir(text).add_current_process()
         for name, address in imports.items():
             builder.import_symbol(name, address)
         for name in exports:
             builder.export_symbol(name)
-        return Code(builder.link(_jit(level), f"alkahest{next(_serial)}"))
+        tracker = builder.link(engine.lljit, f"alkahest{next(_serial)}")
+        engine.loaded += 1
+        engine.ever += 1
+        return Code(engine, tracker, exports)
+
+
+def _engine(level: int) -> _Engine:
+    found = _engines.get(level)
+    if found is None or found.ever >= _LIBRARIES_PER_ENGINE:
+        if found is not None:
+            found.retired = True
+            if not found.loaded:
+                found.lljit.close()
+        found = _engines[level] = _Engine(level)
+    return found
 
 
 def assembly(text: str, level: int) -> str:

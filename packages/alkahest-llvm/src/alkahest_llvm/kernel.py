@@ -9,9 +9,10 @@ from typing import Any
 
 from alkahest.extend import CompileOptions, Tape
 
-from alkahest_llvm import engine
+from alkahest_llvm import engine, library
 from alkahest_llvm.batch_entry import driver
-from alkahest_llvm.codegen import BULK, REAL
+from alkahest_llvm.body import REAL
+from alkahest_llvm.codegen import BULK, Emitted
 from alkahest_llvm.module_text import KernelStyle
 
 
@@ -46,25 +47,25 @@ class LLVMKernel:
     releases_gil = True
 
     def __init__(
-        self, tape: Tape, options: CompileOptions, code: engine.Code, text: str, *, width: int, level: int, style: KernelStyle
+        self, tape: Tape, options: CompileOptions, emitted: Emitted, *, width: int, level: int, style: KernelStyle
     ) -> None:
+        text = str(emitted.module)
         self.n_inputs = len(tape.inputs)
         self.n_outputs = len(tape.outputs)
         self.artifacts: Mapping[str, str] = Artifacts(text, level)
         self._tape = tape
         self._options = options
-        self._code = code  # keeps the machine code loaded
-        self._entry = code[BULK]
-        self._width = width
         self._level = level
         self._style: KernelStyle = style
-        self._drive = driver(REAL[options.dtype])
+        self._code = engine.load(text, [BULK], library.addresses(emitted.module.imports), level)
+        self._constants = (self.n_inputs, self.n_outputs, self._code[BULK], width, emitted.frame_bytes)
+        self._driver = driver(REAL[options.dtype])
         self._table = ctypes.c_int64 * (2 * (self.n_inputs + self.n_outputs))
 
     def call_columns(self, n: int, columns: Sequence[tuple[int, int]], out: Sequence[tuple[int, int]]) -> None:
         """Evaluate `n` points: (address, byte stride) per input column and per output column; stride 0 repeats."""
         table = self._table(*[number for pair in (*columns, *out) for number in pair])
-        if self._drive(n, table, self.n_inputs, self.n_outputs, self._entry, self._width):
+        if self._driver.call(n, table, *self._constants):
             raise MemoryError("no memory for the scratch columns of a batch")
 
     @cached_property

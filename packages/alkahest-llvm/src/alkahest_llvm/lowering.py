@@ -30,11 +30,20 @@ def _kernel(name: str) -> Rule:
 
 
 def _sin(b: Builder, x: Value) -> Value:
+    if _fast_will_do(b):
+        return b.kernel("sin_fast", x)
     return b.kernels("sincos", x)[0] if "cos" in b.consumers(x) else b.kernel("sin", x)
 
 
 def _cos(b: Builder, x: Value) -> Value:
+    if _fast_will_do(b):
+        return b.kernel("cos_fast", x)
     return b.kernels("sincos", x)[1] if "sin" in b.consumers(x) else b.kernel("cos", x)
+
+
+def _fast_will_do(b: Builder) -> bool:
+    """Return whether 2 ulp of a double are enough: rounded to single precision they vanish."""
+    return b.accuracy == "4ulp" or b.real == "float"
 
 
 def _sign(b: Builder, x: Value) -> Value:

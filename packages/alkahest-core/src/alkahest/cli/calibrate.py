@@ -29,7 +29,7 @@ def calibrate(tiers: tuple[str, ...], write: bool, as_json: bool) -> None:
 
     Without names all tiers are measured that run on the CPU. Dispatch chooses by these figures: so long to compile a
     function, and so long to run it. They are kept in the folder ALKAHEST_CONFIG_DIR, or in that of the user's settings.
-    Run it while the machine has nothing else to do.
+    Run it while the machine has nothing else to do. The exit code is 1 where a tier that was named cannot run.
     """
     infos = _chosen(tiers)
     measured: dict[str, Cost] = {}
@@ -45,6 +45,8 @@ def calibrate(tiers: tuple[str, ...], write: bool, as_json: bool) -> None:
         _print(measured, {info.name: info.cost for info in infos})
     if write and measured:
         click.echo(f"written to {write_calibration(measured)}", err=True)
+    if tiers and len(measured) < len(infos):
+        raise SystemExit(1)
 
 
 def _measure(info: BackendInfo) -> Cost:

@@ -57,10 +57,15 @@ def backend_of(info: BackendInfo) -> Backend | str:
         if info.name not in _instances:
             try:
                 _instances[info.name] = load_factory(info.factory)()
-            except (ImportError, AlkahestError, OSError) as error:
-                hint = f" ({info.install})" if info.install else ""
-                _instances[info.name] = f"cannot be loaded: {error}{hint}"
+            except AlkahestError as error:
+                _instances[info.name] = f"cannot be loaded: {error}{_hint(info)}"
+            except Exception as error:  # a plugin's code: whatever it raises, the other tiers stay in use
+                _instances[info.name] = f"cannot be loaded: {type(error).__name__}: {error}{_hint(info)}"
         return _instances[info.name]
+
+
+def _hint(info: BackendInfo) -> str:
+    return f" ({info.install})" if info.install else ""
 
 
 def forget_backends() -> None:
@@ -76,12 +81,15 @@ def refusal(info: BackendInfo, tape: Tape) -> str:
     backend = backend_of(info)
     if isinstance(backend, str):
         return backend
-    why = backend.unavailable()
-    if why:
-        return why
-    if info.lowers:
-        load_lowerings(info.lowers)
-    return backend.refuses(tape)
+    try:
+        why = backend.unavailable()
+        if why:
+            return why
+        if info.lowers:
+            load_lowerings(info.lowers)
+        return backend.refuses(tape)
+    except Exception as error:  # as above: a tier that breaks when it is asked is a tier that cannot run
+        return f"breaks when asked: {type(error).__name__}: {error}"
 
 
 def offers(infos: dict[str, BackendInfo], tape: Tape | None = None) -> list[Offer]:

@@ -52,7 +52,10 @@ class Kernel(Protocol):
         ...
 
     def call_columns(self, n: int, columns: Sequence[Column], out: Sequence[Column]) -> None:
-        """Evaluate `n` points from `columns` into `out`, one dtype for all: the one compiled for."""
+        """Evaluate `n` points from `columns` into `out`, one dtype for all: the one compiled for.
+
+        Addresses and strides need not be aligned to the size of a number.
+        """
         ...
 
 

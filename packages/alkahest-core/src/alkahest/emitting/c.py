@@ -31,9 +31,10 @@ def emit_c(
 
     Numbers are written so that they read back exactly: floats as their shortest decimals, exact rationals, pi and e
     as the nearest double. Subexpressions used more than once are temporaries, and so are parts of long and deep
-    expressions. Powers 2, 3 and -1 are written as products and quotient, all others as `pow`. Conditions are C's
-    own; where one is used as a number it is 1.0 or 0.0. The text rounds every operation by itself; compilers that
-    contract products and sums by default keep to that with `-ffp-contract=off`.
+    expressions; a function of thousands of operations is split into static ones. Powers 2, 3 and -1 are written as
+    products and quotient, all others as `pow`. Conditions are C's own; where one is used as a number it is 1.0 or
+    0.0. The text rounds every operation by itself; compilers that contract products and sums by default keep to that
+    with `-ffp-contract=off`.
 
     Raises `IdentifierError` for a name that is no free identifier of C, `EmitError` for a primitive without a rule
     in the lowering table "c", `ArityError` for a wrong number of names, and what `compile_expr` raises for inputs:

@@ -33,7 +33,7 @@ static double alkahest_digamma(double x) {
 
 _POLYGAMMA = """\
 /* The n-th derivative of digamma, n a whole number: reflection (DLMF 5.15.6) for n = 1, else recurrence (5.15.5),
-   and the asymptotic series (5.15.8). nan where n is larger than 151, and for n > 1 below -10000. */
+   and the asymptotic series (5.15.9). nan where n is larger than 151, and for n > 1 below -10000. */
 static double alkahest_polygamma(double n, double x) {
     static const double b[10] = {  /* B(2k) */
         1.0 / 6.0, -1.0 / 30.0, 1.0 / 42.0, -1.0 / 30.0, 5.0 / 66.0,

@@ -24,7 +24,7 @@ from alkahest.emitting.c_templates import (
     read_rule,
     read_text,
 )
-from alkahest.errors import EmitError, NumberOverflowError
+from alkahest.errors import EmitError, IdentifierError, NumberOverflowError
 from alkahest.expr.tape import Instr, Tape
 
 # What is used once is written where it is used, until the text nests deeper or grows longer than this. Compilers
@@ -58,7 +58,8 @@ def write_function(
     """Return the C function that computes `tape`.
 
     `returns=True` is for one output, which the function returns; otherwise each goes through a pointer. Raises
-    `EmitError` where a primitive cannot be written, `NumberOverflowError` where a constant is too large for `dtype`.
+    `EmitError` where a primitive cannot be written, `NumberOverflowError` where a constant is too large for `dtype`,
+    `IdentifierError` where a name is that of a function which a rule calls.
     """
     taken = [*names, fn_name]
     body = _Body(tape, names, free_prefix("t", taken), dtype == "f32")
@@ -74,6 +75,11 @@ def write_function(
     signature = f"{'static ' if static else ''}{head} {fn_name}({parameters}) {{"
     text = assemble(Names(fn_name, real, names), signature, body.unused(), body.statements, ends)
     used = frozenset(body.used)
+    for name in used.intersection(taken):
+        raise IdentifierError(
+            f"the name {name!r} is that of a function which the text calls.",
+            remedy="Pass other names in fn_name and var_names.",
+        )
     helpers = helper_texts(used & HELPERS, dtype == "f32")
     return CFunction(("math.h",) if used else (), tuple(helpers), text)
 

@@ -5,23 +5,32 @@ The standard: https://fpbench.org/spec/fpcore-2.0.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
+from functools import reduce
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alkahest.errors import AlkahestError, OperandError
-from alkahest.expr.sexpr import Atom, Form, Node, Word, data, exact_number, fault, is_symbol, read_forms, scaled
-from alkahest.expr.vocabulary import Build
+from alkahest.expr.fpcore_vocabulary import (
+    BINARY,
+    COMPARISONS,
+    COMPOSED,
+    CONSTANTS,
+    DTYPES,
+    LOGIC,
+    RANGES,
+    REFUSED,
+    TERNARY,
+    UNARY,
+    is_operation,
+)
+from alkahest.expr.parsing import parse
+from alkahest.expr.sexpr import Atom, Form, Node, data, exact_number, fault, is_symbol, read_forms, scaled
 
 if TYPE_CHECKING:
     from alkahest.expr.expression import Expr
     from alkahest.expr.pool import ExprPool
-
-DTYPES = {"binary64": "f64", "binary32": "f32", "real": "f64"}
-_LARGEST = {"f64": (2**53 - 1) * 2**971, "f32": (2**24 - 1) * 2**104}
-_SMALLEST_NORMAL = {"f64": Fraction(1, 2**1022), "f32": Fraction(1, 2**126)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +100,7 @@ def from_fpcore(text: str, pool: ExprPool, *, strict: bool = False) -> FPCoreLis
     >>> cores[0].name, cores[0].expr, cores[0].pre
     ('root', sqrt(1 + x), (0 <= x) & (x <= 1))
     """
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(text, str):
         raise OperandError(
             f"from_fpcore reads text and was given {type(text).__name__}.", remedy="Read the file with read_text()."
         )
@@ -109,7 +118,7 @@ def from_fpcore(text: str, pool: ExprPool, *, strict: bool = False) -> FPCoreLis
 
 
 def _name_of(form: Node) -> str | None:
-    for key, value in zip(form, form[1:], strict=False) if isinstance(form, Form) else ():
+    for key, value in pairwise(form) if isinstance(form, Form) else ():
         if isinstance(key, Atom) and key.text == ":name" and isinstance(value, Atom):
             return value.text
     return None
@@ -136,7 +145,7 @@ class _Reader:
         precision = _precision(properties)
         symbols = [self._pool.symbol(name) for name in names]
         scope = {str(s.name): [s.id] for s in symbols}
-        translate = _Translator(_Build(self._pool, precision), scope, self._callable, precision)
+        translate = _Translator(self._pool, scope, self._callable, precision)
         pre = properties.get("pre")
         described = {key: data(value) for key, value in properties.items()}
         name = described.get("name", identifier)
@@ -175,9 +184,9 @@ def _argument_names(form: Form) -> list[str]:
 def _properties(items: list[Node], line: int) -> tuple[dict[str, Node], Node]:
     found: dict[str, Node] = {}
     while items and (_word(items[0]) or "").startswith(":"):
-        if len(items) < 2:  # noqa: PLR2004 - a property and its value
+        if len(items) < 2:
             raise fault("a property has no value", "Write :property value.", items[0].line)
-        found[items[0].text[1:]] = items[1]  # pyright: ignore[reportAttributeAccessIssue]
+        found[str(_word(items[0]))[1:]] = items[1]
         items = items[2:]
     if len(items) != 1:
         where = items[1].line if items else line
@@ -199,99 +208,11 @@ def _precision(properties: dict[str, Node]) -> str:
     return precision
 
 
-class _Build(Build):
-    """Makes nodes, and knows the range of numbers in which they will be computed."""
-
-    def __init__(self, pool: ExprPool, precision: str) -> None:
-        super().__init__(pool)
-        self._dtype = DTYPES[precision]
-
-    def largest(self) -> int:
-        """Return the largest finite number."""
-        return self.number(_LARGEST[self._dtype])
-
-    def smallest_normal(self) -> int:
-        """Return the smallest positive normal number."""
-        return self.number(_SMALLEST_NORMAL[self._dtype])
-
-    def constant(self, name: str) -> int:
-        """Return the constant "pi" or "e"."""
-        return self.pool.constant(name).id
-
-
-_CONSTANTS: dict[str, Callable[[_Build], int]] = {
-    "TRUE": lambda b: b.number(1),
-    "FALSE": lambda b: b.number(0),
-    "PI": lambda b: b.constant("pi"),
-    "PI_2": lambda b: b("div", b.constant("pi"), b.number(2)),
-    "PI_4": lambda b: b("div", b.constant("pi"), b.number(4)),
-    "M_1_PI": lambda b: b("div", b.number(1), b.constant("pi")),
-    "M_2_PI": lambda b: b("div", b.number(2), b.constant("pi")),
-    "M_2_SQRTPI": lambda b: b("div", b.number(2), b("sqrt", b.constant("pi"))),
-    "E": lambda b: b.constant("e"),
-    "LOG2E": lambda b: b("log2", b.constant("e")),
-    "LOG10E": lambda b: b("log10", b.constant("e")),
-    "LN2": lambda b: b("log", b.number(2)),
-    "LN10": lambda b: b("log", b.number(10)),
-    "SQRT2": lambda b: b("sqrt", b.number(2)),
-    "SQRT1_2": lambda b: b("sqrt", b.number(Fraction(1, 2))),
-}
-
-# FPCore's names of our primitives, by number of arguments.
-UNARY = {
-    "-": "neg",
-    "fabs": "abs",
-    "tgamma": "gamma",
-    "round": "round_away",
-    "nearbyint": "round",
-    "not": "not",
-    **{
-        f: f
-        for f in (
-            *("exp", "expm1", "log", "log10", "log2", "log1p", "sqrt", "cbrt", "sin", "cos", "tan", "asin"),
-            *("acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "lgamma"),
-            *("ceil", "floor", "trunc"),
-        )
-    },
-}
-BINARY = {
-    "+": "add",
-    "-": "sub",
-    "*": "mul",
-    "/": "div",
-    **{f: f for f in ("pow", "hypot", "atan2", "fmod", "remainder", "fmax", "fmin", "copysign")},
-}
-TERNARY = {"fma": "fma", "if": "where"}
-COMPARISONS = {"<": "lt", ">": "gt", "<=": "le", ">=": "ge", "==": "eq", "!=": "ne"}
-_LOGIC = {"and": "and", "or": "or"}
-
-# The others, with how many arguments, put together from primitives.
-_COMPOSED: dict[str, tuple[int, Callable[..., int]]] = {
-    "exp2": (1, lambda b, x: b("pow", b.number(2), x)),
-    "fdim": (2, lambda b, x, y: b("where", b("le", x, y), b.number(0), b("sub", x, y))),
-    "isfinite": (1, lambda b, x: b("le", b("abs", x), b.largest())),
-    "isinf": (1, lambda b, x: b("gt", b("abs", x), b.largest())),
-    "isnan": (1, lambda b, x: b("not", b("ge", b("abs", x), b.number(0)))),
-    "isnormal": (
-        1,
-        lambda b, x: b("and", b("ge", b("abs", x), b.smallest_normal()), b("le", b("abs", x), b.largest())),
-    ),
-    "signbit": (1, lambda b, x: b("lt", b("copysign", b.number(1), x), b.number(0))),
-    "=>": (2, lambda b, x, y: b("or", b("not", x), y)),  # implication: no part of 2.0, used in its benchmarks
-    "cast": (1, lambda b, x: x),  # all of a core is in one precision: rounding to it again changes nothing
-}
-_REFUSED = {
-    **dict.fromkeys(("while", "while*", "for", "for*"), "loops are not supported"),
-    **dict.fromkeys(("tensor", "tensor*", "array", "ref", "dim", "size"), "tensors are not supported"),
-    "!": "annotations (!) are not supported",
-}
-
-
 class _Translator:
     """Turns one core's forms into nodes, with stacks of its own instead of recursion."""
 
-    def __init__(self, build: _Build, scope: dict[str, list[int]], cores: dict[str, FPCore], precision: str) -> None:
-        self._build = build
+    def __init__(self, pool: ExprPool, scope: dict[str, list[int]], cores: dict[str, FPCore], precision: str) -> None:
+        self._pool = pool
         self._scope = scope  # per name what it is bound to, innermost last
         self._cores = cores
         self._precision = precision
@@ -303,7 +224,7 @@ class _Translator:
         while self._tasks:
             task, argument = self._tasks.pop()
             task(argument)
-        return self._build.pool._expr(self._values.pop())  # pyright: ignore[reportPrivateUsage]
+        return self._pool._expr(self._values.pop())
 
     def _then(self, *tasks: tuple[Callable[[Any], None], Any]) -> None:
         self._tasks.extend(reversed(tasks))
@@ -315,8 +236,8 @@ class _Translator:
         head = _word(node[0]) if node else None
         if head is None:
             raise fault("a form begins with no operation", "Write (operation arguments…).", node.line)
-        if head in _REFUSED:
-            raise fault(_REFUSED[head], "Unroll or rewrite it as one expression.", node.line)
+        if head in REFUSED:
+            raise fault(REFUSED[head], "Unroll or rewrite it as one expression.", node.line)
         if head in ("let", "let*"):
             self._let(node, sequential=head == "let*")
         elif head == "digits":
@@ -328,14 +249,14 @@ class _Translator:
         bound = self._scope.get(atom.text)
         if bound and not atom.quoted:
             return bound[-1]
-        if atom.text in _CONSTANTS and not atom.quoted:
-            return _CONSTANTS[atom.text](self._build)
+        if atom.text in CONSTANTS and not atom.quoted:
+            return self._written(CONSTANTS[atom.text])
         try:
             value = None if atom.quoted else exact_number(atom.text)
         except OverflowError:
             raise fault(f"the exponent of {atom.text} is out of range", "Scale the problem.", atom.line) from None
         if value is not None:
-            return self._build.number(value)
+            return self._number(value)
         if atom.text in ("INFINITY", "NAN"):
             raise fault(f"{atom.text} is no finite number", "Pass it as an argument.", atom.line)
         known = is_symbol(atom.text) and not atom.quoted
@@ -346,8 +267,8 @@ class _Translator:
         try:
             read = [exact_number(item.text) for item in form[1:] if isinstance(item, Atom)]
             significand, exponent, base = [v.numerator for v in read if v is not None and v.denominator == 1]
-            if len(form) == 4 and base > 1:  # noqa: PLR2004 - digits and its three integers
-                return self._build.number(scaled(significand, base, exponent))
+            if len(form) == 4 and base > 1:
+                return self._number(scaled(significand, base, exponent))
         except (OverflowError, ValueError):
             pass  # said below
         raise fault(
@@ -357,16 +278,18 @@ class _Translator:
     # -- bindings
 
     def _let(self, form: Form, *, sequential: bool) -> None:
-        if len(form) != 3 or not isinstance(form[1], Form):  # noqa: PLR2004 - let, bindings, body
+        bindings = form[1] if len(form) == 3 else None
+        if not isinstance(bindings, Form):
             raise fault("let takes bindings and a body", "Write (let ([name value] …) body).", form.line)
         names: list[str] = []
         values: list[Node] = []
-        for binding in form[1]:
-            name = _word(binding[0]) if isinstance(binding, Form) and len(binding) == 2 else None  # noqa: PLR2004
-            if name is None or not isinstance(binding, Form):
+        for binding in bindings:
+            pair = binding if isinstance(binding, Form) else Form()
+            name = _word(pair[0]) if len(pair) == 2 else None
+            if name is None:
                 raise fault("a binding is no pair of name and value", "Write [name value].", binding.line)
             names.append(name)
-            values.append(binding[1])
+            values.append(pair[1])
         body = (self._evaluate, form[2])
         if sequential:
             steps = [s for n, v in zip(names, values, strict=True) for s in ((self._evaluate, v), (self._bind, [n]))]
@@ -395,31 +318,40 @@ class _Translator:
 
     def _operation(self, head: str, args: list[int], line: int) -> int:
         count = len(args)
-        op = (UNARY, BINARY, TERNARY)[count - 1].get(head) if 1 <= count <= 3 else None  # noqa: PLR2004
+        op = (UNARY, BINARY, TERNARY)[count - 1].get(head) if 1 <= count <= 3 else None
         if op is not None:
             return self._build(op, *args)
         if head in COMPARISONS and count:
             return self._compare(COMPARISONS[head], args)
-        if head in _LOGIC and count:
-            return self._build.fold(_LOGIC[head], args)
-        takes, compose = _COMPOSED.get(head, (-1, None))
-        if compose is not None and takes == count:
-            return compose(self._build, *args)
+        if head in LOGIC and count:
+            return reduce(lambda a, b: self._build(head, a, b), args)
+        if (head, count) in COMPOSED:
+            return self._written(COMPOSED[head, count], args)
         return self._call(head, args, line)
 
     def _compare(self, op: str, args: list[int]) -> int:
         """Compare every pair; where the relation is transitive, neighbours tell all."""
-        pairs = combinations(args, 2) if op == "ne" else pairwise(args)
-        found = [self._build(op, a, b) for a, b in pairs]
-        return self._build.fold("and", found) if found else self._build.number(1)
+        found = [self._build(op, a, b) for a, b in (combinations(args, 2) if op == "ne" else pairwise(args))]
+        return reduce(lambda a, b: self._build("and", a, b), found) if found else self._number(1)
+
+    def _written(self, text: str, args: Iterable[int] = ()) -> int:
+        """Return what a formula of ours says with the arguments put in."""
+        given = {letter: self._pool._expr(arg) for letter, arg in zip("ab", args, strict=False)}
+        return parse(text, self._pool, symbols={**RANGES[DTYPES[self._precision]], **given}).id
+
+    def _build(self, op: str, *args: int) -> int:
+        return self._pool._build(op, args).id
+
+    def _number(self, value: Any) -> int:
+        return self._pool._id(value)
 
     def _call(self, head: str, args: list[int], line: int) -> int:
         core = self._cores.get(head)
         if core is None:
-            known = any(head in table for table in (UNARY, BINARY, TERNARY, COMPARISONS, _LOGIC, _COMPOSED))
-            what = f"{head} does not take {len(args)} argument(s)" if known else f"the operation {head} is not known"
+            what = f"{head} does not take {len(args)} argument(s)"
+            what = what if is_operation(head) else f"the operation {head} is not known"
             raise fault(what, "Use the scalar operations of FPCore 2.0.", line)
         if len(core.symbols) != len(args) or core.precision != self._precision:
             raise fault(f"{head} has other arguments or another precision", "Call it as it is defined.", line)
-        pool = self._build.pool
-        return core.expr.subs({s: pool._expr(a) for s, a in zip(core.symbols, args, strict=True)}).id  # pyright: ignore[reportPrivateUsage]
+        given = [self._pool._expr(arg) for arg in args]
+        return core.expr.subs(dict(zip(core.symbols, given, strict=True))).id

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from alkahest.errors import DuplicateInputError, EmitError, IdentifierError, UnknownSymbolError
 from alkahest.expr.expression import Expr
-from alkahest.expr.fpcore import BINARY, COMPARISONS, TERNARY, UNARY
+from alkahest.expr.fpcore_vocabulary import BINARY, COMPARISONS, TERNARY, UNARY
 from alkahest.expr.pool import LEAVES
 from alkahest.expr.printing import spell
 from alkahest.expr.sexpr import Word, is_symbol, number_text, quoted
@@ -68,7 +68,7 @@ def to_fpcore(
     lines = [f"(FPCore ({' '.join(arguments.values())})"]
     if name is not None:
         lines.append(f":name {quoted(name)}")
-    lines.append(f":precision {precision}")
+    lines.append(f":precision {_checked(precision)}")
     if pre is not None:
         lines.append(f":pre {_expression(pre, arguments)}")
     for key, value in (properties or {}).items():
@@ -135,7 +135,7 @@ class _Writer:
     """Writes one expression: a node that is used more than once gets a name."""
 
     def __init__(self, expr: Expr, arguments: dict[int, str]) -> None:
-        self._nodes = expr.pool._nodes  # pyright: ignore[reportPrivateUsage]
+        self._nodes = expr.pool._nodes
         self._arguments = arguments
         order = reachable(expr.pool, [expr.id])
         uses: Counter[int] = Counter()

@@ -128,11 +128,11 @@ def _ending(stack: list[_Part]) -> Iterable[str]:
 
 class _Latex:
     def __init__(self, pool: ExprPool) -> None:
-        self._nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+        self._nodes: list[Node] = pool._nodes
 
     def parts(self, ident: int) -> Sequence[_Part]:
         """Return one node as strings, groups, and the ids of its arguments."""
-        node = self._nodes[ident]
+        node = self._node(ident)
         op = node[0]
         if op in _INFIX:
             return self._infix(node)
@@ -164,7 +164,7 @@ class _Latex:
     # -- operations
 
     def _negation(self, node: Node) -> list[_Part]:
-        literal = self._nodes[node[1]][0] in ("integer", "rational", "float")
+        literal = self._node(node[1])[0] in ("integer", "rational", "float")
         return ["-", *self._enclosed(node[1], ATOM + 1 if literal else PRODUCT)]
 
     def _not(self, node: Node) -> list[_Part]:
@@ -174,7 +174,7 @@ class _Latex:
         op, left, right = node
         sign, level = _INFIX[op]
         if level in (OR, AND):
-            first = 0 if self._nodes[left][0] == op else COMPARISON
+            first = 0 if self._node(left)[0] == op else COMPARISON
             return [*self._enclosed(left, first), sign, *self._enclosed(right, COMPARISON)]
         if level == COMPARISON:
             return [*self._enclosed(left, SUM), sign, *self._enclosed(right, SUM)]
@@ -191,7 +191,7 @@ class _Latex:
 
     def _power(self, node: Node) -> list[_Part]:
         _, base, exponent = node
-        below, above = self._nodes[base], self._nodes[exponent]
+        below, above = self._node(base), self._node(exponent)
         raised = [_Open("^{"), exponent, _Close("}")]
         if below[0] in _POWERED and above[0] == "integer" and above[1] > 1:
             return [_FUNCTIONS[below[0]], *raised, _Open(r"\left("), below[1], _Close(r"\right)")]
@@ -220,13 +220,16 @@ class _Latex:
 
     # -- brackets
 
+    def _node(self, ident: int) -> Node:
+        return self._nodes[ident]
+
     def _enclosed(self, ident: int, least: int) -> tuple[_Part, ...]:
         if self._level(ident) >= least:
             return (ident,)
         return (_Open(r"\left("), ident, _Close(r"\right)"))
 
     def _level(self, ident: int) -> int:
-        node = self._nodes[ident]
+        node = self._node(ident)
         op = node[0]
         if _negative(node):
             return SIGN
@@ -235,35 +238,35 @@ class _Latex:
         return _LEVELS.get(op, ATOM)
 
     def _begins_with_minus(self, ident: int) -> bool:
-        node = self._nodes[ident]
+        node = self._node(ident)
         for _ in range(SPINE):
             if node[0] != "mul":
                 break
-            node = self._nodes[node[1]]
+            node = self._node(node[1])
         return node[0] == "neg" or _negative(node)
 
     def _begins_with_digit(self, ident: int) -> bool:
-        node = self._nodes[ident]
+        node = self._node(ident)
         if node[0] == "pow":
-            node = self._nodes[node[1]]
+            node = self._node(node[1])
         return node[0] in ("integer", "rational", "float", "div")
 
 
 _FORMS: dict[str, Callable[[_Latex, Any], list[_Part]]] = {
-    "symbol": _Latex._symbol,  # pyright: ignore[reportPrivateUsage]
-    "integer": _Latex._integer,  # pyright: ignore[reportPrivateUsage]
-    "rational": _Latex._rational,  # pyright: ignore[reportPrivateUsage]
-    "float": _Latex._float,  # pyright: ignore[reportPrivateUsage]
-    "const": _Latex._const,  # pyright: ignore[reportPrivateUsage]
-    "neg": _Latex._negation,  # pyright: ignore[reportPrivateUsage]
-    "not": _Latex._not,  # pyright: ignore[reportPrivateUsage]
-    "mul": _Latex._product,  # pyright: ignore[reportPrivateUsage]
-    "div": _Latex._quotient,  # pyright: ignore[reportPrivateUsage]
-    "pow": _Latex._power,  # pyright: ignore[reportPrivateUsage]
-    "polygamma": _Latex._polygamma,  # pyright: ignore[reportPrivateUsage]
-    "max": _Latex._extremum,  # pyright: ignore[reportPrivateUsage]
-    "min": _Latex._extremum,  # pyright: ignore[reportPrivateUsage]
-    "where": _Latex._choice,  # pyright: ignore[reportPrivateUsage]
+    "symbol": _Latex._symbol,
+    "integer": _Latex._integer,
+    "rational": _Latex._rational,
+    "float": _Latex._float,
+    "const": _Latex._const,
+    "neg": _Latex._negation,
+    "not": _Latex._not,
+    "mul": _Latex._product,
+    "div": _Latex._quotient,
+    "pow": _Latex._power,
+    "polygamma": _Latex._polygamma,
+    "max": _Latex._extremum,
+    "min": _Latex._extremum,
+    "where": _Latex._choice,
 }
 
 

@@ -5,7 +5,6 @@ The method is Dijkstra's shunting yard (E. W. Dijkstra, "Making a translator for
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from alkahest.errors import (
     AlkahestError,
     ArityError,
-    NotASymbolError,
     OperandError,
     ParseError,
     UnknownFunctionError,
     UnknownSymbolError,
 )
 from alkahest.expr.lexing import Source, Token
+from alkahest.expr.naming import Names, suggestion
 from alkahest.expr.numerals import exact_decimal, int_value
 from alkahest.expr.vocabulary import (
     AND,
@@ -34,7 +33,6 @@ from alkahest.expr.vocabulary import (
     PIECEWISE,
     POWER,
     SIGN,
-    Build,
     call_names,
     known_arity,
     meaning,
@@ -70,7 +68,7 @@ def parse(
     >>> parse("b1*(1 - exp[-b2*x])", ExprPool())
     b1*(1 - exp(-b2*x))
     """
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(text, str):
         raise OperandError(
             f"parse reads text and was given {type(text).__name__}.", remedy="Pass the formula as a str."
         )
@@ -78,54 +76,7 @@ def parse(
         raise OperandError(
             f"decimals={decimals!r} is no way to read numbers.", remedy='Use decimals="exact" or "float".'
         )
-    return _Parser(text, pool, _Names(pool, symbols), decimals).run()
-
-
-class _Names:
-    """What names stand for."""
-
-    def __init__(self, pool: ExprPool, symbols: Iterable[Expr] | Mapping[str, Any] | None) -> None:
-        self._pool = pool
-        self._closed = symbols is not None
-        self._known: dict[str, int] = {}
-        if isinstance(symbols, Mapping):
-            self._known = {name: pool.expr(value).id for name, value in symbols.items()}
-        else:
-            for symbol in symbols or ():
-                name = getattr(symbol, "name", None)
-                if not isinstance(name, str):
-                    raise NotASymbolError(
-                        f"{symbol!r} is listed in `symbols` and is no symbol.",
-                        remedy="List symbols, or map names to expressions.",
-                    )
-                self._known[name] = pool.expr(symbol).id
-
-    def find(self, name: str) -> int | None:
-        """Return what `name` stands for, constants included; None where it is not known (yet)."""
-        ident = self.symbol(name)
-        if ident is None and name in CONSTANT_NAMES:
-            ident = self._known[name] = self._pool.constant(CONSTANT_NAMES[name]).id
-        return ident
-
-    def symbol(self, name: str) -> int | None:
-        """Return the symbol of that name, None where there is none."""
-        ident = self._known.get(name)
-        if ident is None and not self._closed:
-            found = self._pool.find_symbol(name)
-            if found is not None:
-                ident = self._known[name] = found.id
-        return ident
-
-    def make(self, name: str) -> int | None:
-        """Return a new symbol, None where only the symbols that were given may be used."""
-        if self._closed:
-            return None
-        self._known[name] = self._pool.symbol(name).id
-        return self._known[name]
-
-    def listed(self) -> list[str]:
-        """Return the names known so far."""
-        return sorted(self._known)
+    return _Parser(text, pool, Names(pool, symbols), decimals).run()
 
 
 class _Operator(NamedTuple):
@@ -169,12 +120,11 @@ class _Frame(NamedTuple):
 
 
 class _Parser:
-    def __init__(self, text: str, pool: ExprPool, names: _Names, decimals: str) -> None:
+    def __init__(self, text: str, pool: ExprPool, names: Names, decimals: str) -> None:
         self._source = Source(text)
         self._pool = pool
         self._names = names
         self._float = decimals == "float"
-        self._build = Build(pool)
         self._operands: list[_Operand] = []
         self._operators: list[_Operator] = []
         self._frames: list[_Frame] = [_Frame(None, None, 0, [])]
@@ -184,7 +134,7 @@ class _Parser:
         wants_value = True
         for token in self._source.tokens():
             wants_value = self._value(token) if wants_value else self._after_value(token)
-        return self._pool._expr(self._id(self._operands.pop()))  # pyright: ignore[reportPrivateUsage]
+        return self._pool._expr(self._id(self._operands.pop()))
 
     def _fault(self, what: str, remedy: str, token: Token, kind: type[AlkahestError] = ParseError) -> AlkahestError:
         return self._source.fault(what, remedy, token.position, kind, max(len(token.text), 1))
@@ -266,7 +216,7 @@ class _Parser:
         listed = self._names.listed()
         return self._fault(
             f"the name {name!r} is not among the symbols given",
-            _suggestion(name, listed) or f"Known are: {', '.join(listed[:12]) or 'none'}.",
+            suggestion(name, listed) or f"Known are: {', '.join(listed[:12]) or 'none'}.",
             token,
             UnknownSymbolError,
         )
@@ -342,7 +292,7 @@ class _Parser:
     def _joined(self, operator: _Operator, left: _Operand, right: _Operand) -> _Operand:
         op = operator.op
         if op == "div" and _whole(left) and _whole(right) and right.value != 0:
-            return _Operand(_NODE, self._build.number(Fraction(left.value, right.value)))
+            return _Operand(_NODE, self._number(Fraction(left.value, right.value)))
         if operator.level != COMPARISON:
             return _Operand(_NODE, self._build(op, self._id(left), self._id(right)))
         b = self._id(right)
@@ -352,7 +302,7 @@ class _Parser:
 
     def _id(self, operand: _Operand) -> int:
         if operand.kind in _LITERALS:
-            return self._build.number(operand.value)
+            return self._number(operand.value)
         if operand.kind == _PAIR:
             raise self._fault(
                 "several values stand between brackets that call no function",
@@ -360,6 +310,12 @@ class _Parser:
                 operand.more,
             )
         return operand.value
+
+    def _build(self, op: str, *args: int) -> int:
+        return self._pool._build(op, args).id
+
+    def _number(self, value: Any) -> int:
+        return self._pool._id(value)
 
     # -- functions
 
@@ -370,20 +326,31 @@ class _Parser:
         ids = [self._id(a) for a in args]
         op = name if token.text != name else meaning(name, count)
         if op is None:
-            composed = COMPOSED.get((name, count))
-            return self._constant(name) if composed is None else composed(self._build, *ids)
+            return self._composed(name, ids)
         arity = known_arity(op)
         if op in FOLDED and count > 1:
-            return self._build.fold(op, ids)
+            return self._fold(op, ids)
         if arity != count:
             raise self._no_such_call(name, op, token, count)
         return self._build(op, *ids)
 
-    def _constant(self, name: str) -> int:
-        return self._pool.constant(CONSTANT_NAMES[name]).id
+    def _fold(self, op: str, args: list[int]) -> int:
+        out = args[0]
+        for arg in args[1:]:
+            out = self._build(op, out, arg)
+        return out
+
+    def _composed(self, name: str, args: list[int]) -> int:
+        meant = COMPOSED.get((name, len(args)))
+        if meant is None:
+            return self._pool.constant(CONSTANT_NAMES[name]).id
+        given = {letter: self._pool._expr(arg) for letter, arg in zip("ab", args, strict=False)}
+        return parse(meant, self._pool, symbols=given).id
 
     def _no_such_call(self, name: str, op: str, token: Token, count: int) -> AlkahestError:
-        takes = {n for composed, n in COMPOSED if composed == name} | ({known_arity(op)} - {None})
+        arity = known_arity(op)
+        takes = {n for composed, n in COMPOSED if composed == name}
+        takes.update([] if arity is None else [arity])
         if takes:
             numbers = "2 or more" if op in FOLDED else " or ".join(str(n) for n in sorted(takes))
             what = f"{name} takes {numbers} argument(s) and is given {count}"
@@ -392,11 +359,11 @@ class _Parser:
             what = f"{name!r} is no function and a bracket follows it"
             remedy = f"Write {name}*(…) for a product: there is no implicit multiplication."
             return self._fault(what, remedy, token)
-        remedy = _suggestion(name, call_names()) or "Check its name, or install the plugin that declares it."
+        remedy = suggestion(name, call_names()) or "Check its name, or install the plugin that declares it."
         return self._fault(f"no function is called {name!r}", remedy, token, UnknownFunctionError)
 
     def _piecewise(self, token: Token, args: list[_Operand]) -> int:
-        pairs = [a.value for a in args if a.kind == _PAIR and len(a.value) == 2]  # noqa: PLR2004 - a pair
+        pairs = [a.value for a in args if a.kind == _PAIR and len(a.value) == 2]
         if not args or len(pairs) != len(args) or pairs[-1][1].kind != _TRUE:
             raise self._fault(
                 "Piecewise takes pairs (value, condition), the last with the condition True",
@@ -411,8 +378,3 @@ class _Parser:
 
 def _whole(operand: _Operand) -> bool:
     return operand.kind == _INTEGER or (operand.kind == _SIGNED and isinstance(operand.value, int))
-
-
-def _suggestion(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(close)}?" if close else ""

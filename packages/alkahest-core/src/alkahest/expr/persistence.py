@@ -73,7 +73,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _write(file: BufferedWriter, pool: ExprPool) -> None:
-    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    nodes = pool._nodes
     count = len(nodes)  # other threads may add nodes while we write
     file.write(_MAGIC + f"{FORMAT_VERSION}\n".encode())
     _write_block(file, {"uuid": pool.uuid, "nodes": count})
@@ -119,9 +119,9 @@ def load_pool(path: str | os.PathLike[str]) -> ExprPool:
     entry = _Entry(loaded)
     last = first
     for last in blocks:
-        if not isinstance(last.content, list):
+        if last.content.__class__ is not list:
             break
-        entry.add(last.content, last.offset)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        entry.add(last.content, last.offset)
     if last.content is not None or len(loaded) != count:
         raise _damaged(f"it holds {len(loaded)} nodes where {count} were announced", last.offset)
     with _lock:
@@ -129,7 +129,7 @@ def load_pool(path: str | os.PathLike[str]) -> ExprPool:
             return loaded
         # Only now may the pool be found by its uuid: nodes that others add must come after those of the file.
         pool = ExprPool(uuid=uuid)
-        pool._nodes, pool._index, pool._symbols = loaded._nodes, loaded._index, loaded._symbols  # pyright: ignore[reportPrivateUsage]
+        pool._nodes, pool._index, pool._symbols = loaded._nodes, loaded._index, loaded._symbols
     return pool
 
 
@@ -199,7 +199,7 @@ class _Entry:
 
     def add(self, items: list[Any], offset: int) -> None:
         """Append nodes under the next ids."""
-        intern = self._pool._intern  # pyright: ignore[reportPrivateUsage]
+        intern = self._pool._intern
         ident = len(self._pool)
         for item in items:
             try:
@@ -261,7 +261,7 @@ def pack_exprs(pool: ExprPool, ids: Iterable[int]) -> tuple[str, list[Node], lis
     """
     roots = list(ids)
     order = reachable(pool, roots)
-    nodes = pool._nodes  # pyright: ignore[reportPrivateUsage]
+    nodes = pool._nodes
     index = {ident: k for k, ident in enumerate(order)}
     packed: list[Node] = []
     for ident in order:
@@ -278,11 +278,11 @@ def unpack_exprs(packed: tuple[str, list[Node], list[int]]) -> list[Expr]:
     uuid, nodes, roots = packed
     with _lock:  # two threads must not make two pools of one uuid
         pool = live_pool(uuid) or ExprPool(uuid=uuid)
-    intern = pool._intern  # pyright: ignore[reportPrivateUsage]
+    intern = pool._intern
     ids: list[int] = []
     for node in nodes:
         ids.append(intern(node if node[0] in LEAVES else (node[0], *[ids[c] for c in node[1:]])))
-    return [pool._expr(ids[r]) for r in roots]  # pyright: ignore[reportPrivateUsage]
+    return [pool._expr(ids[r]) for r in roots]
 
 
 def unpack_expr(packed: tuple[str, list[Node], list[int]]) -> Expr:

@@ -75,22 +75,23 @@ def name_text(name: str) -> str:
     return name if name.isidentifier() and name not in KEYWORDS else f"`{name}`"
 
 
-def flat(nodes: Sequence[Node], node: Node) -> list[int]:
+def flat(nodes: list[Node], node: Node) -> list[int]:
     """Return the arguments of a binary operation nested to the left, in order."""
-    op, (left, last) = node[0], node[1:]
-    out = [last]
+    op: str = node[0]
+    left: int = node[1]
+    out: list[int] = [node[2]]
     while nodes[left][0] == op:
         out.append(nodes[left][2])
         left = nodes[left][1]
     return [left, *reversed(out)]
 
 
-def cases(nodes: Sequence[Node], node: Node) -> tuple[list[tuple[int, int]], int]:
+def cases(nodes: list[Node], node: Node) -> tuple[list[tuple[int, int]], int]:
     """Return the cases (value, condition) of a choice nested in its last branch, and the last value."""
     out: list[tuple[int, int]] = []
     while True:
-        _, condition, value, rest = node
-        out.append((value, condition))
+        out.append((node[2], node[1]))
+        rest: int = node[3]
         node = nodes[rest]
         if node[0] != "where":
             return out, rest
@@ -98,7 +99,7 @@ def cases(nodes: Sequence[Node], node: Node) -> tuple[list[tuple[int, int]], int
 
 class _Text:
     def __init__(self, pool: ExprPool) -> None:
-        self._nodes = pool._nodes
+        self._nodes: list[Node] = pool._nodes
         self._symbols = pool._symbols
 
     def parts(self, ident: int) -> Sequence[str | int]:
@@ -132,8 +133,7 @@ class _Text:
     # -- operations
 
     def _sign(self, node: Node) -> list[str | int]:
-        arg = self._nodes[node[1]]
-        literal = arg[0] in ("integer", "rational", "float")
+        literal = self._op(node[1]) in ("integer", "rational", "float")
         return ["-", *self._enclosed(node[1], ATOM + 1 if literal else POWER)]
 
     def _not(self, node: Node) -> list[str | int]:
@@ -147,7 +147,7 @@ class _Text:
         if level == PRODUCT:
             return self._product(op, left, right)
         if level in (OR, AND):
-            first = 0 if self._nodes[left][0] == op else SIGN
+            first = 0 if self._op(left) == op else SIGN
             return [*self._enclosed(left, first), f" {sign} ", *self._enclosed(right, SIGN)]
         if level == COMPARISON:
             return [*self._enclosed(left, SUM), f" {sign} ", *self._enclosed(right, SUM)]
@@ -157,7 +157,7 @@ class _Text:
     def _product(self, op: str, left: int, right: int) -> list[str | int]:
         if op == "mul":
             return [*self._enclosed(left, PRODUCT), "*", *self._enclosed(right, POWER)]
-        above, below = self._nodes[left][0], self._nodes[right][0]
+        above, below = self._op(left), self._op(right)
         left_least = SIGN if above == "rational" else PRODUCT
         right_least = ATOM + 1 if above == below == "integer" else POWER
         return [*self._enclosed(left, left_least), "/", *self._enclosed(right, right_least)]
@@ -179,6 +179,9 @@ class _Text:
         return [*out, ")"]
 
     # -- brackets
+
+    def _op(self, ident: int) -> str:
+        return self._nodes[ident][0]
 
     def _enclosed(self, ident: int, least: int) -> tuple[str | int, ...]:
         return (ident,) if self._level(ident) >= least else ("(", ident, ")")

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from alkahest.base.prim import arity_of, prim_names
-
-if TYPE_CHECKING:
-    from alkahest.expr.pool import ExprPool
 
 # How tightly each form binds, loosest first. `~` and the sign of a number bind as unary minus does.
 OR, AND, NOT, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(1, 10)
@@ -95,64 +90,26 @@ ALIASES = {
 FOLDED = frozenset({"max", "min", "fmax", "fmin", "and", "or"})  # taken with any number of arguments from two on
 
 
-class Build:
-    """Makes nodes by their ids: what the composed functions below and the readers are written with."""
-
-    def __init__(self, pool: ExprPool) -> None:
-        self.pool = pool
-
-    def __call__(self, op: str, *args: int) -> int:
-        """Return the node `op(*args)`."""
-        return self.pool._build(op, args).id
-
-    def number(self, value: Any) -> int:
-        """Return the literal `value`."""
-        return self.pool._id(value)
-
-    def fold(self, op: str, args: list[int]) -> int:
-        """Return `op` over one or more arguments, from the left."""
-        out = args[0]
-        for arg in args[1:]:
-            out = self(op, out, arg)
-        return out
-
-
-def _log_to_base(b: Build, x: int, base: int) -> int:
-    return b("div", b("log", x), b("log", base))
-
-
-def _mod(b: Build, x: int, y: int) -> int:
-    return b("sub", x, b("mul", y, b("floor", b("div", x, y))))
-
-
-def _over_one(op: str) -> Callable[..., int]:
-    return lambda b, x: b("div", b.number(1), b(op, x))
-
-
-def _of_inverse(op: str) -> Callable[..., int]:
-    return lambda b, x: b(op, b("div", b.number(1), x))
-
-
-# Functions that are read and have no primitive, by name and number of arguments.
-COMPOSED: dict[tuple[str, int], Callable[..., int]] = {
-    ("log", 2): _log_to_base,
-    ("exp2", 1): lambda b, x: b("pow", b.number(2), x),
-    ("Mod", 2): _mod,
-    ("frac", 1): lambda b, x: b("sub", x, b("floor", x)),
-    ("factorial", 1): lambda b, x: b("gamma", b("add", x, b.number(1))),
-    ("trigamma", 1): lambda b, x: b("polygamma", b.number(1), x),
-    ("sec", 1): _over_one("cos"),
-    ("csc", 1): _over_one("sin"),
-    ("cot", 1): _over_one("tan"),
-    ("sech", 1): _over_one("cosh"),
-    ("csch", 1): _over_one("sinh"),
-    ("coth", 1): _over_one("tanh"),
-    ("asec", 1): _of_inverse("acos"),
-    ("acsc", 1): _of_inverse("asin"),
-    ("acot", 1): _of_inverse("atan"),
-    ("asech", 1): _of_inverse("acosh"),
-    ("acsch", 1): _of_inverse("asinh"),
-    ("acoth", 1): _of_inverse("atanh"),
+# Functions that are read and have no primitive, by name and number of arguments; a and b stand for these.
+COMPOSED = {
+    ("log", 2): "log(a)/log(b)",
+    ("exp2", 1): "2^a",
+    ("Mod", 2): "a - b*floor(a/b)",
+    ("frac", 1): "a - floor(a)",
+    ("factorial", 1): "gamma(a + 1)",
+    ("trigamma", 1): "polygamma(1, a)",
+    ("sec", 1): "1/cos(a)",
+    ("csc", 1): "1/sin(a)",
+    ("cot", 1): "1/tan(a)",
+    ("sech", 1): "1/cosh(a)",
+    ("csch", 1): "1/sinh(a)",
+    ("coth", 1): "1/tanh(a)",
+    ("asec", 1): "acos(1/a)",
+    ("acsc", 1): "asin(1/a)",
+    ("acot", 1): "atan(1/a)",
+    ("asech", 1): "acosh(1/a)",
+    ("acsch", 1): "asinh(1/a)",
+    ("acoth", 1): "atanh(1/a)",
 }
 PIECEWISE = "Piecewise"
 

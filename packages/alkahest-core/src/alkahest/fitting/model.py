@@ -84,8 +84,6 @@ class FitModel:
     stands on the left of the model. `seconds` is what reading, differentiating and compiling took.
     """
 
-    seconds: float = 0.0
-
     def __init__(
         self, problem: StrdProblem, residual: TracedFn, jacobian: TracedFn, curve: TracedFn, response: TracedFn
     ) -> None:
@@ -94,6 +92,7 @@ class FitModel:
         self.jacobian = jacobian
         self.curve = curve
         self.response = response
+        self.seconds = 0.0
         self._columns = list(problem.data)
 
     @property
@@ -169,8 +168,10 @@ def _formula(problem: StrdProblem) -> _Formula:
     for line, text in problem.model_lines:
         piece = _Text(f"{text} ", tuple([(line, column) for column in range(1, len(text) + 2)]))
         at = _EQUALS.search(text)
-        if at is not None:
-            equations.append((piece[: at.start()], piece[at.end() :]))
+        if at is not None and text[: at.start()].strip():
+            right = piece[at.start() :]
+            # A blank for '=': no side is ever empty, so that every mistake has a place.
+            equations.append((piece[: at.start()], _Text(f" {right.text[1:]}", right.places)))
         elif equations:
             left, right = equations[-1]
             equations[-1] = (left, right + piece)

@@ -10,6 +10,7 @@ from typing import Any
 from alkahest.fitting.strd import StrdProblem
 
 CERTIFIED_DIGITS = 11.0
+ELSEWHERE = 4.0  # fewer agreeing digits than this mean another minimum
 _EPSILON = 2.0**-52
 
 
@@ -96,8 +97,11 @@ class FitResult:
         if self.doubt:
             return f"{self.doubt}."
         best = self.rss.certified
-        if best is not None and self.digits is not None and self.digits < 4 and self.rss.value > best * (1 + 1e-4):
-            return f"another minimum: its sum of squares is {self.rss.value / best:.4g} times the certified one."
+        if best is not None and self.digits is not None and self.digits < ELSEWHERE:
+            ratio = self.rss.value / best if best else math.inf
+            if ratio > 1 + 10**-ELSEWHERE:
+                return f"another minimum: its sum of squares is {ratio:.4g} times the certified one."
+            return "another minimum, as good as the certified one, as when terms of a sum change places."
         scale = float(abs(self.problem.data[0]).max()) * _EPSILON
         if self.residual_sd.value < 1000 * scale:
             return (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING
 
+from alkahest.compile.compiled import number as as_number
 from alkahest.errors import FitError
 from alkahest.fitting.model import FitModel, build_model
 from alkahest.fitting.results import Figure, FitResult
@@ -77,14 +79,14 @@ def fit_problem(
 
 
 def _start(problem: StrdProblem, start: int | Sequence[float]) -> tuple[int, tuple[float, ...]]:
-    if isinstance(start, int):
+    if isinstance(start, int | Integral):
         if not 1 <= start <= len(problem.starts):
             raise FitError(
                 f"{problem.name} has no start {start}.",
                 remedy=f"Choose one from 1 to {len(problem.starts)}, or give starting values.",
             )
-        return start, problem.starts[start - 1]
-    values = tuple([float(v) for v in start])
+        return int(start), problem.starts[int(start) - 1]
+    values = tuple([as_number(v) for v in start])
     if len(values) != len(problem.parameters):
         raise FitError(
             f"{problem.name} has {len(problem.parameters)} parameters and {len(values)} starting value(s) were given.",

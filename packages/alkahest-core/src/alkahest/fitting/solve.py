@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # One set for all problems. The tolerances are close to the rounding of float64; MINPACK stops at the first it meets.
 TOLERANCE = 1e-15
-MAX_EVALUATIONS = 5000
+MAX_EVALUATIONS = 2000
 MAX_POLISHING = 100
 # A trial step into nan or overflow costs this much, so that it is refused and a shorter one is tried. Its square
 # does not overflow for any number of observations that fits in memory.
@@ -94,8 +94,9 @@ class _System:
         import numpy as np
 
         self.evaluations += 1
+        j = self._jacobian(b)
         # An entry such as x**b * log(x) at x = 0 is nan, and its limit is 0.
-        return np.nan_to_num(self._jacobian(b), nan=0.0, posinf=0.0, neginf=0.0)
+        return np.where(np.abs(j) < REFUSED, j, 0.0)
 
     def step(self, b: Vector) -> _Step:
         """Return the Gauss-Newton step at `b`, by QR with the columns scaled to length one."""

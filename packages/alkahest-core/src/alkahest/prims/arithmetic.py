@@ -45,11 +45,21 @@ def _pow_partials(x: Any, y: Any, out: Any) -> tuple[Any, Any]:
 pow_p = scalar_p(
     "pow",
     impl=math.pow,
-    array="numpy.power",
+    array="alkahest.prims.arithmetic.power_array",
     partials=_pow_partials,
     domain=((0.1, 3.0), (-2.0, 2.0)),
     lower={"c": "pow({0}, {1})"},
 )
+
+
+def power_array(x: Any, y: Any) -> Any:
+    """Return `numpy.power` with C99's special values: NumPy takes the power 1/2 of an array for the square root."""
+    import numpy as np
+
+    if np.size(y) == 1 and float(np.reshape(y, ())) == 0.5:
+        root = np.sqrt(np.add(x, 0.0))  # (-0)^(1/2) is +0
+        return np.where(np.equal(x, -np.inf), np.inf, root)
+    return np.power(x, y)
 
 
 def exact_fma(a: float, b: float, c: float) -> float:

@@ -64,9 +64,7 @@ class Implementation:
         return _entry_by_entry(self.number)
 
     def _ieee(self, *xs: float) -> float:
-        if any(path.startswith("numpy.") for path in self._array_names):
-            return float(self.array(*xs))
-        return math.nan
+        return float(self.array(*xs)) if self._array_names else math.nan
 
 
 def _entry_by_entry(number: Number) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from alkahest.prims.elementary import exp, sqrt
 from alkahest.prims.scalar import Scalar, apply, literal, scalar_p
 
-# Bernoulli numbers B2, B4, … B20 over (2k)!-free form, for asymptotic series (DLMF 5.11.2, 5.15.8).
+# Bernoulli numbers B2, B4, … B20 over (2k)!-free form, for asymptotic series (DLMF 5.11.2, 5.15.9).
 _BERNOULLI = (
     1 / 6,
     -1 / 30,
@@ -68,7 +68,7 @@ def _digamma(x: float) -> float:
 
 
 def _polygamma(n: float, x: float) -> float:
-    """The n-th derivative of digamma by recurrence and the asymptotic series (DLMF 5.15.5 and 5.15.8)."""
+    """The n-th derivative of digamma by recurrence and the asymptotic series (DLMF 5.15.5 and 5.15.9)."""
     if n != math.floor(n) or n < 0 or math.isnan(x):
         return math.nan
     if n == 0:
@@ -79,7 +79,13 @@ def _polygamma(n: float, x: float) -> float:
         return (math.pi / math.sin(math.pi * math.remainder(x, 1.0))) ** 2 - _polygamma(1.0, 1.0 - x)
     if x < -10_000.0:
         return math.nan
-    order = int(n)
+    try:
+        return _polygamma_by_series(int(n), x)
+    except OverflowError:  # near the pole at 0, or of so high an order that factorials overflow
+        return math.nan if n > 150 else (math.inf if n % 2 == 1 or x < 0 else -math.inf)
+
+
+def _polygamma_by_series(order: int, x: float) -> float:
     sign = -1.0 if order % 2 == 0 else 1.0
     shift = 0.0
     factorial = math.gamma(order + 1.0)
@@ -123,7 +129,7 @@ gamma_p = scalar_p(
 lgamma_p = scalar_p(
     "lgamma",
     impl=_lgamma,
-    array="scipy.special.gammaln",
+    array="alkahest.prims.scipy_forms.lgamma",
     partials=lambda x: (digamma(x),),
     domain=((0.3, 5.0),),
     lower={"c": "lgamma({0})"},

@@ -51,36 +51,56 @@ def canonical(exprs: Sequence[Expr]) -> list[Expr]:
             )
     ids = [e.id for e in exprs]
     for _ in range(_MAX_PASSES):
-        before, (ids, again) = ids, _one_pass(pool, ids)
-        if not again or ids == before:
+        ids, closed = _one_pass(pool, ids)
+        if not closed or _all_shared(pool, ids, closed):
             break
     return [Expr(pool, i) for i in ids]
 
 
-def _one_pass(pool: ExprPool, roots: list[int]) -> tuple[list[int], bool]:
-    """Return the roots' canonical nodes, and whether anything was left closed for its size."""
-    space = Workspace(pool)
+def _one_pass(pool: ExprPool, roots: list[int]) -> tuple[list[int], set[int]]:
+    """Return the roots' canonical nodes, and what stayed whole because it is used elsewhere too."""
+    space = Workspace(pool, reuses=True)
     nodes = pool._nodes
-    order = reachable(pool, roots)
-    uses = dict.fromkeys(order, 0)
+    uses = _uses(pool, roots)
+    forms = space.forms
+    for i in uses:
+        node = nodes[i]
+        op = node[0]
+        form = _leaf(space, i, node) if op in LEAVES else _combined(space, op, [forms[c] for c in node[1:]])
+        forms[i] = _shared(space, form) if uses[i] > 1 else form
+    return [write(space, forms[i]) for i in roots], space.closed
+
+
+def _uses(pool: ExprPool, roots: list[int]) -> dict[int, int]:
+    """Return how often each node is used, children before parents."""
+    nodes = pool._nodes
+    uses = dict.fromkeys(reachable(pool, roots), 0)
     for i in roots:
         uses[i] += 1
-    for i in order:
+    for i in uses:
         node = nodes[i]
         if node[0] not in LEAVES:
             for child in node[1:]:
                 uses[child] += 1
-    forms = space.forms
-    for i in order:
-        node = nodes[i]
-        if node[0] in LEAVES:
-            form = _leaf(space, i, node)
-        else:
-            form = _combined(space, node[0], [forms[c] for c in node[1:]])
-        if uses[i] > 1 and isinstance(form, Product | Sum):
-            form.shared = True
-        forms[i] = form
-    return [write(space, forms[i]) for i in roots], space.opaque
+    return uses
+
+
+def _all_shared(pool: ExprPool, roots: list[int], closed: set[int]) -> bool:
+    uses = _uses(pool, roots)
+    return all([uses.get(i, 2) > 1 for i in closed])
+
+
+def _shared(space: Workspace, form: Form) -> Form:
+    if isinstance(form, Product | Sum):
+        form.settle()
+    if isinstance(form, Product):
+        form.shared = True
+        alone = space.sums.get(form.key) if form.key is not None else None
+        if alone is not None:
+            alone.shared = True
+    elif isinstance(form, Sum):
+        form.shared = True
+    return form
 
 
 def _leaf(space: Workspace, ident: int, node: tuple[Any, ...]) -> Form:
@@ -101,7 +121,12 @@ def _combined(space: Workspace, op: str, args: list[Form]) -> Form:
         return _kept(space, op, args)
     try:
         rule = _ARITHMETIC.get(op)
-        return call(space, op, args) if rule is None else rule(space, *args)
+        if rule is not None:
+            return rule(space, *args)
+        for a in args:
+            if isinstance(a, Product | Sum):
+                a.settle()
+        return call(space, op, args)
     except Undefined:
         return _kept(space, op, args)
 
@@ -163,7 +188,7 @@ def canonical_node(pool: ExprPool, op: str, args: tuple[int, ...]) -> Expr:
         ident = write(space, form)
     finally:
         space.release()
-    space.forms[ident] = _shared(form)
+    space.forms[ident] = _shared(space, form)
     return Expr(pool, ident)
 
 
@@ -171,15 +196,9 @@ def _space_of(pool: ExprPool) -> Workspace:
     space = _spaces.by_pool.get(pool)
     if space is None or len(space.forms) > _REMEMBER_AT_MOST:
         texts = {} if space is None else space.texts
-        space = _spaces.by_pool[pool] = Workspace(pool)
+        space = _spaces.by_pool[pool] = Workspace(pool, reuses=False)
         space.texts = texts
     return space
-
-
-def _shared(form: Form) -> Form:
-    if isinstance(form, Product | Sum):
-        form.shared = True
-    return form
 
 
 def _read(space: Workspace, root: int) -> Form:
@@ -198,8 +217,8 @@ def _read(space: Workspace, root: int) -> Form:
             if missing:
                 stack += missing
                 continue
-            forms[i] = _shared(_combined(space, node[0], [forms[c] for c in node[1:]]))
+            forms[i] = _shared(space, _combined(space, node[0], [forms[c] for c in node[1:]]))
         elif i not in forms:
-            forms[i] = _shared(_leaf(space, i, node) if node[0] in LEAVES else atom(i))
+            forms[i] = _shared(space, _leaf(space, i, node) if node[0] in LEAVES else atom(i))
         stack.pop()
     return forms[root]

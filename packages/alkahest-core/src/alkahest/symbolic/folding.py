@@ -141,7 +141,7 @@ def _scale(pool: ExprPool, c: Exact, a: int) -> int:
     """Return the id of the number `c` times `a`, `a` being no number."""
     nodes = pool._nodes
     node = nodes[a]
-    if node[0] in _IN_PRODUCTS and c != 0 and c != 1:
+    if node[0] in _IN_PRODUCTS and c not in (0, 1):
         if node[0] == "div":
             return _scale_quotient(pool, c, a, node)
         inner, rest = _split_number(nodes, a)

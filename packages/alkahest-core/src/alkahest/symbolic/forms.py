@@ -18,37 +18,70 @@ from alkahest.symbolic.exact import Exact, exact_node
 # A sum or product of up to this many operands is copied into the ones it occurs in. A larger one moves there if
 # nothing else uses it and is an atom otherwise: cost and size stay linear in the DAG.
 SMALL = 32
+# What has more operands than this and is used elsewhere too is written once and used in both places.
+REUSED = 8
 
 
-class Undefined(Exception):  # noqa: N818 - not an error: the operation is kept as it is written
+class Undefined(Exception):
     """Raised where an operation has no value, such as a division by a literal zero."""
 
 
 class Product:
-    """`coef` times the product of base**exponent over `items`; bases are atoms, exponents nonzero."""
+    """`coef` times the product of base**exponent over `items`; bases are atoms, exponents nonzero.
 
-    __slots__ = ("coef", "id", "items", "key", "shared")
+    `flipped`, on large ones that nothing else uses: exponents are to be read with the other sign.
+    """
 
-    def __init__(
-        self, coef: Exact, items: dict[int, Exact], key: int | None = None, shared: bool = False
-    ) -> None:
+    __slots__ = ("coef", "flipped", "id", "items", "key", "shared")
+
+    def __init__(self, coef: Exact, items: dict[int, Exact], key: int | None = None, shared: bool = False) -> None:
         self.coef = coef
         self.items = items
         self.key = key
         self.id: int | None = None
         self.shared = shared  # `items` belongs to others too: copy before a change
+        self.flipped = False
+
+    def settle(self) -> Product:
+        """Return it, with nothing left to be read with the other sign."""
+        if self.flipped:
+            self.flipped = False
+            for base, exponent in self.items.items():
+                self.items[base] = -exponent
+        return self
 
 
 class Sum:
-    """`const` plus the sum of coefficient*key over `terms`; coefficients are nonzero."""
+    """`const` plus the sum of coefficient*key over `terms`; coefficients are nonzero.
 
-    __slots__ = ("const", "id", "shared", "terms")
+    Once it is written (`id`) or shared it must not change. `flipped`, on large ones that nothing else uses: all is to
+    be read with the other sign.
+    """
+
+    __slots__ = ("const", "flipped", "id", "parts", "shared", "terms")
 
     def __init__(self, const: Exact, terms: dict[int, Exact]) -> None:
         self.const = const
         self.terms = terms
+        self.parts: list[tuple[Sum, Exact]] = []  # sums that came in as a whole, and what by
         self.id: int | None = None
         self.shared = False
+        self.flipped = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it may be changed."""
+        return self.id is None and not self.shared
+
+    def settle(self) -> Sum:
+        """Return it, with nothing left to be read with the other sign."""
+        if self.flipped:
+            self.flipped = False
+            self.const = -self.const
+            for key, coef in self.terms.items():
+                self.terms[key] = -coef
+            self.parts = [(part, -c) for part, c in self.parts]
+        return self
 
 
 Form: TypeAlias = int | Fraction | Product | Sum
@@ -60,7 +93,9 @@ class Workspace:
     It does not keep the pool alive once it is released; `intern` is the pool's until then.
     """
 
-    def __init__(self, pool: ExprPool) -> None:
+    def __init__(self, pool: ExprPool, *, reuses: bool) -> None:
+        self.reuses = reuses  # the uses of every node are known
+        self.max_factors = REUSED if reuses else SMALL  # of a shared product that is copied
         self.intern: Callable[[tuple[Any, ...]], int] = pool._intern
         self.nodes = pool._nodes
         self.forms: dict[int, Form] = {}  # by node
@@ -69,8 +104,7 @@ class Workspace:
         self.sums: dict[int, Sum] = {}  # sums that have been written, by node
         self.special: dict[int, Form] = {}  # atoms to be opened once their exponent is an integer
         self.undefined: set[int] = set()  # atoms without a value
-        self.opaque = False  # a shared sum or product was too large to be copied
-        self.overflowed = False  # a coefficient was too large to be folded
+        self.closed: set[int] = set()  # what stayed whole because it is used elsewhere too
         self.layouts: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self.sort_keys: dict[int, tuple[bool, Exact, str]] = {}
         self.texts: dict[int, str] = {}
@@ -93,7 +127,7 @@ class Workspace:
         """Return the key of a product, its coefficient left out."""
         key = product.key
         if key is None:
-            items = product.items
+            items = product.settle().items
             if len(items) == 1:
                 [(base, exponent)] = items.items()
                 if exponent == 1:

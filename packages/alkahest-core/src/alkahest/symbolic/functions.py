@@ -11,7 +11,7 @@ from alkahest.symbolic.ordering import text_of
 from alkahest.symbolic.parity import opposite, unsigned
 from alkahest.symbolic.products import multiply, power
 from alkahest.symbolic.signs import is_nonnegative, is_truth
-from alkahest.symbolic.sums import add, scale
+from alkahest.symbolic.sums import add, scale, simple
 from alkahest.symbolic.writing import write
 
 _HALF = Fraction(1, 2)
@@ -137,7 +137,9 @@ def _abs(space: Workspace, x: Form) -> Form:
     if isinstance(x, Product):
         if all([_never_negative(space, base, exponent) for base, exponent in x.items.items()]):
             return x
-        coef, x = x.coef, Product(1, x.items, x.key, shared=True)
+        coef = x.coef
+        x = simple(space, Product(1, x.items, x.key, shared=True))
+        x = unsigned(space, x) if isinstance(x, Sum) else x
     out = _node(space, "abs", [x])
     space.special[space.key_of(out)] = _shared(x)
     return scale(space, coef, out)
@@ -227,7 +229,8 @@ def _comparison(op: str, flipped: str, reflexive: int) -> Callable[..., Form | N
 def _truth(space: Workspace, form: Form) -> bool:
     """Tell whether a form is a condition: 0 or 1."""
     if isinstance(form, Product):
-        return form.coef == 1 and is_truth(space, space.key_of(form))
+        key = space.key_of(form)
+        return form.coef == 1 and key >= 0 and is_truth(space, key)
     return form in (0, 1)
 
 

@@ -86,10 +86,14 @@ def _exponent_text(exponent: Exact) -> str:
 
 
 def factor_order(space: Workspace, items: dict[int, Exact]) -> list[int]:
-    """Return the bases of a product in the order in which they are written."""
+    """Return the bases of a product in the order in which they are written, whole products in front."""
     if len(items) == 1:
         return list(items)
-    return sorted(items, key=lambda base: text_of(space, base))
+    nodes = space.nodes
+    return sorted(
+        items,
+        key=lambda base: (nodes[base][0] != "mul" or items[base] not in (1, -1), text_of(space, base)),
+    )
 
 
 def sort_key(space: Workspace, key: int) -> tuple[bool, Exact, str]:

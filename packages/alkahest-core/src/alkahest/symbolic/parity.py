@@ -26,7 +26,7 @@ def unsigned(space: Workspace, form: Form) -> Form:
         return abs(form)
     if isinstance(form, Product):
         return scale(space, -1, form) if form.coef < 0 else form
-    if len(form.terms) > SMALL:
+    if len(form.terms) > SMALL or any([k >= 0 and space.nodes[k][0] in ("add", "sub") for k in form.terms]):
         return form
     leading = min(form.terms, key=lambda key: sort_key(space, key))
     return negated(form) if form.terms[leading] < 0 else form

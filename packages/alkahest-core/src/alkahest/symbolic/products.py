@@ -15,11 +15,12 @@ from alkahest.symbolic.exact import Exact, bounded, normal
 from alkahest.symbolic.forms import SMALL, Form, Product, Sum, Undefined, Workspace, atom
 from alkahest.symbolic.parity import absolute_base
 from alkahest.symbolic.signs import is_nonnegative
-from alkahest.symbolic.sums import as_base, factor, scale, simple
-from alkahest.symbolic.writing import write, write_product
+from alkahest.symbolic.sums import as_base, closed_product, factor, owned_product, scale, simple
+from alkahest.symbolic.writing import write
 
 # Exponents above this are not merged: squaring in a loop must not make numbers of a million digits.
 _MAX_EXPONENT = 1 << 64
+_LITERALS = frozenset({"integer", "rational"})
 
 
 def multiply(space: Workspace, f: Form, g: Form) -> Form:
@@ -35,39 +36,29 @@ def multiply(space: Workspace, f: Form, g: Form) -> Form:
 
 def divide(space: Workspace, f: Form, g: Form) -> Form:
     """Return `f / g`; raises `Undefined` for a literal zero below."""
+    if isinstance(g, Product) and not g.shared and len(g.items) > SMALL:
+        coef = exact.power(g.coef, -1)
+        if coef is not None and not any([_is_zero_float(space, base) for base in g.items]):
+            g.coef, g.flipped, g.key, g.id = coef, not g.flipped, None, None
+            return multiply(space, f, g)
     return multiply(space, f, power(space, g, -1))
 
 
 def _merged(space: Workspace, f: Product, g: Product) -> Product:
     if len(f.items) < len(g.items):
         f, g = g, f
-    f = _owned(space, f)
-    if g.shared and len(g.items) > SMALL:
-        g = _opaque(space, g)
+    f = owned_product(space, f)
+    if g.shared and len(g.items) > space.max_factors:
+        g = closed_product(space, g)
     coef = g.coef if f.coef == 1 else f.coef if g.coef == 1 else bounded(f.coef * g.coef)
     if coef is None:
         _merge(space, f.items, space.key_of(as_base(space, g.coef)), 1)
     else:
         f.coef = coef
     opened = False
-    for base, exponent in g.items.items():
-        opened |= _merge(space, f.items, base, exponent)
-    return _opened(space, f) if opened or space.overflowed else f
-
-
-def _owned(space: Workspace, f: Product) -> Product:
-    """Return a product of value `f` that may be changed."""
-    if f.shared:
-        return Product(f.coef, dict(f.items)) if len(f.items) <= SMALL else _opaque(space, f)
-    f.key = f.id = None
-    return f
-
-
-def _opaque(space: Workspace, f: Product) -> Product:
-    """Return a product that is too large to be copied, as its coefficient times an atom."""
-    space.opaque = True
-    ident = write_product(space, Product(1, f.items, f.key, shared=True))
-    return Product(f.coef, {ident: 1})
+    for base, exponent in g.settle().items.items():
+        opened |= _merge(space, f.items, base, -exponent if f.flipped else exponent)
+    return _opened(space, f.settle()) if opened else f
 
 
 def _merge(space: Workspace, items: dict[int, Exact], base: int, exponent: Exact) -> bool:
@@ -97,17 +88,17 @@ def _opened(space: Workspace, f: Product) -> Product:
     for base in [b for b in f.items if b in space.special]:
         exponent = f.items[base]
         inner = space.special[base]
-        if isinstance(inner, Product | Sum):
-            inside = _inside(space, base, inner, exponent)
-            if inside is not None:
-                del f.items[base]
-                f = _merged(space, f, inside)
-        else:
+        if space.nodes[base][0] in _LITERALS:
             _fold_number(f, base, inner, exponent)
+            continue
+        inside = _inside(space, base, inner, exponent)
+        if inside is not None:
+            del f.items[base]
+            f = _merged(space, f, inside)
     return f
 
 
-def _inside(space: Workspace, base: int, inner: Product | Sum, exponent: Exact) -> Product | None:
+def _inside(space: Workspace, base: int, inner: Form, exponent: Exact) -> Product | None:
     """Return base**exponent without its outer function, None where that must stay: |x|**2 is x**2, |x|**3 is not."""
     q: Exact = exponent
     head = space.nodes[base][0]
@@ -126,8 +117,9 @@ def _inside(space: Workspace, base: int, inner: Product | Sum, exponent: Exact) 
     return opened if isinstance(opened, Product) else Product(opened, {})
 
 
-def _fold_number(f: Product, base: int, value: Exact, exponent: Exact) -> None:
+def _fold_number(f: Product, base: int, value: Form, exponent: Exact) -> None:
     """Move the integer part of a number's exponent into the coefficient: 2**(3/2) is 2*sqrt(2)."""
+    assert isinstance(value, int | Fraction)
     whole = floor(exponent)
     number = exact.power(value, whole)
     coef = None if number is None else bounded(f.coef * number)
@@ -152,11 +144,12 @@ def power(space: Workspace, f: Form, q: Exact) -> Form:
     if q == 1:
         return f
     if isinstance(f, Sum):
-        return _power_of_sum(space, f, q)
+        return _power_of_sum(space, f.settle(), q)
     if not isinstance(f, Product):
         return _power_of_number(space, f, q)
     if not _mergeable(q):
         return atom(space.intern(("pow", write(space, f), space.number(q))))
+    f.settle()
     if q.__class__ is int:
         return simple(space, _integer_power(space, f, int(q)))
     return _root(space, f, q)
@@ -173,7 +166,8 @@ def _power_of_sum(space: Workspace, f: Sum, q: Exact) -> Form:
 def _composite(space: Workspace, f: Product | Sum, q: Exact) -> Product:
     """Return a fractional power of a sum or product, which is opened again once its exponent is an integer."""
     ident = write(space, f)
-    space.special[ident] = f
+    if isinstance(f, Product) or factor(space, f).coef != 1:
+        space.special[ident] = f
     f.shared = True
     return Product(1, {ident: q})
 
@@ -197,8 +191,8 @@ def _power_of_number(space: Workspace, value: Exact, q: Exact) -> Form:
 
 
 def _integer_power(space: Workspace, f: Product, n: int) -> Product:
-    if len(f.items) > SMALL:
-        f = _opaque(space, f)
+    if len(f.items) > (space.max_factors if f.shared else SMALL):
+        f = closed_product(space, f)
     if n < 0 and any([_is_zero_float(space, base) for base in f.items]):
         raise Undefined
     items: dict[int, Exact] = {}

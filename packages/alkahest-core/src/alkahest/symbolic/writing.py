@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from alkahest.symbolic.exact import Exact
-from alkahest.symbolic.forms import SMALL, Form, Product, Sum, Workspace
-from alkahest.symbolic.ordering import factor_order, sort_key
+from alkahest.symbolic.exact import Exact, normal
+from alkahest.symbolic.forms import REUSED, Form, Product, Sum, Workspace
+from alkahest.symbolic.ordering import factor_order, sort_key, text_of
 
 _HALF = Fraction(1, 2)
+_SUMS = frozenset({"add", "sub"})
 
 
 def write(space: Workspace, form: Form) -> int:
@@ -36,38 +37,61 @@ def write_product(space: Workspace, product: Product) -> int:
 
 def write_sum(space: Workspace, form: Sum) -> int:
     """Return the id of a sum's node; from now on the sum must not change."""
-    if form.id is not None:
-        return form.id
-    terms = form.terms
-    order = _reading_order(space, form)
-    if order[0] is None:
-        total = space.number(form.const)
-    else:
-        total = _write_term(space, terms[order[0]], order[0])
-    for key in order[1:]:
-        if key is None:
-            total = _write_constant(space, total, form.const)
-        elif terms[key] < 0:
-            total = space.intern(("sub", total, _write_term(space, -terms[key], key)))
-        else:
-            total = space.intern(("add", total, _write_term(space, terms[key], key)))
-    form.id = total
-    form.shared = True
-    space.sums[total] = form
+    if form.id is None:
+        form.settle()
+        terms, const = _with_parts(space, form) if form.parts else (form.terms, form.const)
+        form.id = _write_terms(space, terms, const)
+        space.sums[form.id] = form
+    return form.id
+
+
+def is_intact(part: Sum, c: Exact, terms: dict[int, Exact], const: Exact) -> bool:
+    """Tell whether `c` times a part is still to be found among the terms of a sum."""
+    if part.const != 0 and const != c * part.const:
+        return False
+    return all([terms.get(key, 0) == c * coef for key, coef in part.terms.items()])
+
+
+def _with_parts(space: Workspace, form: Sum) -> tuple[dict[int, Exact], Exact]:
+    """Return the terms and the constant of a sum, with its intact parts as terms."""
+    terms, const = dict(form.terms), form.const
+    found: dict[int, Exact] = {}
+    parts = [(part, c) for part, c in form.parts if is_intact(part, c, terms, const)]
+    if len(parts) > 1:
+        parts.sort(key=lambda p: (-len(p[0].terms), text_of(space, write(space, p[0]))))
+    for part, c in parts:
+        if len(part.terms) < len(form.terms) and is_intact(part, c, terms, const):
+            for key in part.terms:
+                del terms[key]
+            const = normal(const - c * part.const)
+            ident = write(space, part)
+            found[ident] = c
+            if c in (1, -1):
+                space.closed.add(ident)
+    return terms | found, const
+
+
+def _write_terms(space: Workspace, terms: dict[int, Exact], const: Exact) -> int:
+    order = _reading_order(space, terms, const)
+    first, *rest = order
+    total = space.number(const) if first is None else _write_term(space, terms[first], first)
+    for key in rest:
+        coef = const if key is None else terms[key]
+        term = space.number(abs(coef)) if key is None else _write_term(space, abs(coef), key)
+        total = space.intern(("sub" if coef < 0 else "add", total, term))
     return total
 
 
-def _reading_order(space: Workspace, form: Sum) -> list[int | None]:
+def _reading_order(space: Workspace, terms: dict[int, Exact], const: Exact) -> list[int | None]:
     """Return the keys of a sum in the order in which they are written, None for its constant.
 
-    The order is that of `sort_key`, but where that begins with a minus sign, a term of the same degree or the only
-    positive one goes first: `z - x - y`, `1 - x^2`.
+    The order is that of `sort_key`, with whole sums in front: the start of a long sum may be one. Where that begins
+    with a minus sign, a term of the same degree or the only positive one goes first: `z - x - y`, `1 - x^2`.
     """
-    terms = form.terms
-    order: list[int | None] = list(sorted(terms, key=lambda key: sort_key(space, key)))
-    if form.const != 0:
+    order: list[int | None] = list(sorted(terms, key=lambda key: _place(space, terms, key)))
+    if const != 0:
         order.append(None)
-    values = [form.const if key is None else terms[key] for key in order]
+    values = [const if key is None else terms[key] for key in order]
     if values[0] < 0:
         positive = [k for k, c in enumerate(values) if c > 0]
         if positive and (len(positive) == 1 or _same_degree(space, order[0], order[positive[0]])):
@@ -75,12 +99,13 @@ def _reading_order(space: Workspace, form: Sum) -> list[int | None]:
     return order
 
 
+def _place(space: Workspace, terms: dict[int, Exact], key: int) -> tuple[bool, tuple[bool, Exact, str]]:
+    whole = key >= 0 and terms[key] == 1 and space.nodes[key][0] in _SUMS
+    return not whole, sort_key(space, key)
+
+
 def _same_degree(space: Workspace, a: int | None, b: int | None) -> bool:
     return a is not None and b is not None and sort_key(space, a)[:2] == sort_key(space, b)[:2]
-
-
-def _write_constant(space: Workspace, total: int, const: Exact) -> int:
-    return space.intern(("sub" if const < 0 else "add", total, space.number(abs(const))))
 
 
 def _write_term(space: Workspace, coef: Exact, key: int) -> int:
@@ -104,8 +129,8 @@ def _chain(space: Workspace, number: int, factors: tuple[int, ...]) -> int:
     """Return the id of the number times the factors, from the left; a number alone, or none where it is one."""
     if not factors:
         return space.intern(("integer", number))
-    # Large products are read as a whole: the number stays outside.
-    inside = number != 1 and len(factors) <= SMALL
+    # A large product is read as a whole, and so may be the start of this one: the number stays outside.
+    inside = number != 1 and len(factors) <= REUSED and space.nodes[factors[0]][0] != "mul"
     total = space.intern(("mul", space.intern(("integer", number)), factors[0])) if inside else factors[0]
     for factor in factors[1:]:
         total = space.intern(("mul", total, factor))

@@ -8,6 +8,9 @@ from __future__ import annotations
 from alkahest.errors import MissingPackageError
 
 try:
+    import pytest
+
+    pytest.register_assert_rewrite("alkahest.testing.suites")
     from alkahest.testing.backends import offered_backends as offered_backends
     from alkahest.testing.corpus import Case as Case
     from alkahest.testing.corpus import corpus as corpus

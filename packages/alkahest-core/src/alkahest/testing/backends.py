@@ -15,12 +15,11 @@ def offered_backends(target: str | None = "cpu") -> list[Any]:
 
     `target` leaves out the tiers that do not serve it; None takes all.
 
-    >>> [p.values[0] for p in offered_backends() if not p.marks][:1]
-    ['interpreter']
+    >>> "interpreter" in [p.values[0] for p in offered_backends() if not p.marks]
+    True
     """
     found: list[Any] = []
-    infos = sorted(plugins().backends().items())
-    for name, info in infos:
+    for name, info in sorted(plugins().backends().items()):
         if target is not None and target not in info.targets:
             continue
         backend = backend_of(info)

@@ -84,7 +84,7 @@ def special_points(arity: int) -> list[list[float]]:
 
 def _chain(x: Expr, y: Expr) -> list[Any]:
     e: Any = x
-    for k in range(250):
+    for k in range(100):
         e = e * 0.75 + (y if k % 2 else sin(e))
     return [e]
 

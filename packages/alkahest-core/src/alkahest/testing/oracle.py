@@ -29,6 +29,7 @@ CROSS_ZERO = frozenset({"lgamma", "digamma", "polygamma"})
 HARD = {"gamma": 16.0, "lgamma": 16.0, "digamma": 24.0, "polygamma": 16.0, "erf": 8.0, "erfc": 24.0}
 # Which zero comes out of (0.0, -0.0) is not specified by IEEE 754 (2008) or C.
 _EITHER_ZERO = frozenset({"min", "max", "fmin", "fmax"})
+SMALLEST_NORMAL = {"f64": 2.2250738585072014e-308, "f32": 1.1754943508222875e-38}
 _LARGEST_F32 = 3.4028234663852886e38
 
 
@@ -63,18 +64,29 @@ def spacing(value: float, dtype: str) -> float:
     return math.ldexp(1.0, max(math.frexp(value)[1] - 24, -149))
 
 
-def expected(tape: Tape, point: Sequence[float], ulps: Callable[[str], float], dtype: str = "f64") -> list[Expected]:
+def expected(
+    tape: Tape,
+    point: Sequence[float],
+    ulps: Callable[[str], float],
+    dtype: str = "f64",
+    *,
+    flushes: bool = False,
+) -> list[Expected]:
     """Return what each output of `tape` is at `point`; `ulps(op)` is how inexact one operation may be.
+
+    `flushes=True` lets denormal numbers be zero.
 
     >>> from alkahest.expr.tape import Instr
     >>> cancels = Tape(("x", "y"), (), (Instr("mul", (0, 1)), Instr("sub", (2, 1))), (3,))
     >>> expected(cancels, [1.0, 0.3], lambda op: 1.0)[0].allowed >= 2.0**-54
     True
     """
-    slots = [Expected(float(x), 0.0) for x in point]
+    tiny = SMALLEST_NORMAL[dtype] if flushes else 0.0
+    slots = [Expected(float(x), tiny if abs(x) < tiny else 0.0) for x in point]
     slots += [Expected(c, 0.0 if dtype == "f64" else spacing(c, dtype)) for c in tape.consts]
     for op, args, _ in tape.instrs:
-        slots.append(_step(op, [slots[a] for a in args], ulps(op), dtype))
+        value, allowed = _step(op, [slots[a] for a in args], ulps(op), dtype)
+        slots.append(Expected(value, allowed + tiny if abs(value) < tiny else allowed))
     return [slots[o] for o in tape.outputs]
 
 

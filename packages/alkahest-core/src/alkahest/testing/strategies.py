@@ -32,7 +32,7 @@ def literals() -> st.SearchStrategy[Any]:
     return st.one_of(
         st.integers(-9, 9),
         st.fractions(-9, 9, max_denominator=12),
-        st.floats(-1e3, 1e3, allow_nan=False),
+        st.floats(-1e3, 1e3, allow_nan=False, allow_subnormal=False),
     )
 
 
@@ -70,8 +70,12 @@ def exprs(
     return expr_lists(symbols, ops=ops, max_ops=max_ops, max_outputs=1).map(lambda found: found[0])
 
 
-def points(n: int = len(SYMBOLS), *, low: float = -10.0, high: float = 10.0) -> st.SearchStrategy[list[float]]:
+def points(
+    n: int = len(SYMBOLS), *, low: float = -10.0, high: float = 10.0, subnormal: bool = True
+) -> st.SearchStrategy[list[float]]:
     """Return a strategy of `n` finite floats, among them zeros of both signs, whole numbers and tiny ones.
+
+    `subnormal=False` leaves out numbers below the smallest normal one.
 
     >>> from hypothesis import find
     >>> find(points(2), lambda p: p == [0.5, -1.0])
@@ -79,7 +83,7 @@ def points(n: int = len(SYMBOLS), *, low: float = -10.0, high: float = 10.0) -> 
     """
     numbers = st.one_of(
         st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5]),
-        st.floats(low, high, allow_nan=False),
+        st.floats(low, high, allow_nan=False, allow_subnormal=subnormal),
     )
     return st.lists(numbers, min_size=n, max_size=n)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,10 +76,14 @@ def kernel(name: str, *, results: int = 1, lanewise: bool = False, inline: bool 
 
 
 def find(name: str) -> Kernel:
-    """Return the kernel called `name`; the families are imported the first time one is asked for."""
-    if not KERNELS:
-        for host, (_, arity) in HOST_FUNCTIONS.items():
-            KERNELS[host] = Kernel(host, arity)
-        for family in _FAMILIES:
-            importlib.import_module(f"alkahest_llvm.vecmath.{family}")
+    """Return the kernel called `name`."""
+    _load_families()
     return KERNELS[name]
+
+
+@cache
+def _load_families() -> None:
+    for host, (_, arity) in HOST_FUNCTIONS.items():
+        KERNELS[host] = Kernel(host, arity)
+    for family in _FAMILIES:
+        importlib.import_module(f"alkahest_llvm.vecmath.{family}")

@@ -7,9 +7,10 @@ Sun Microsystems, 1993).
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value, bits, fma, from_bits, horner, select
-from alkahest_llvm.vecmath.argument_reduction import quadrant
-from alkahest_llvm.vecmath.coefficients import COS, SIN
+from alkahest_llvm.builder import Value, bits, fabs, fma, from_bits, horner, select
+from alkahest_llvm.vecmath.argument_reduction import FAST_LIMIT, quadrant
+from alkahest_llvm.vecmath.coefficients import COS, HALF_PI, PI, SIN, SIN_WIDE
+from alkahest_llvm.vecmath.common import INF, SHIFT, patch
 from alkahest_llvm.vecmath.registry import kernel
 
 
@@ -87,3 +88,33 @@ def tan(x: Value) -> Value:
     y = n * inverse
     y = y + (fma(-y, d_low, fma(-y, d, n)) + n_low) * inverse
     return select(x.compare("eq", 0.0), x, y)
+
+
+@kernel("sin_fast")
+def sin_fast(x: Value) -> Value:
+    """Return sin x in about half the time of `sin`, with an error below 2.2 ulp: one polynomial on |r| <= pi/2."""
+    shifted = fma(x, 1.0 / PI[0], SHIFT)
+    k = shifted - SHIFT
+    r = fma(-k, PI[2], fma(-k, PI[1], fma(-k, PI[0], x)))
+    y = select(x.compare("eq", 0.0), x, _wide_sine(r, bits(shifted)))
+    return patch(_beyond(x), y, lambda: x.builder.kernel("sin", x))
+
+
+@kernel("cos_fast")
+def cos_fast(x: Value) -> Value:
+    """Return cos x in about half the time of `cos`, with an error below 2.2 ulp: a sine beside an odd multiple of pi/2."""
+    shifted = fma(x, 1.0 / PI[0], -0.5) + SHIFT
+    k = fma(shifted - SHIFT, 2.0, 1.0)
+    r = fma(-k, HALF_PI[2], fma(-k, HALF_PI[1], fma(-k, HALF_PI[0], x)))
+    y = _wide_sine(r, bits(shifted) ^ 1)
+    return patch(_beyond(x), y, lambda: x.builder.kernel("cos", x))
+
+
+def _wide_sine(r: Value, half_turns: Value) -> Value:
+    u = r * r
+    return from_bits(bits(fma(u * r, horner(u, SIN_WIDE), r)) ^ (half_turns << 63))
+
+
+def _beyond(x: Value) -> Value:
+    size = fabs(x)
+    return (size > FAST_LIMIT) & (size < INF)

@@ -1,0 +1,186 @@
+"""Text of expressions: as people write, and back to the same node."""
+
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import alkahest
+from alkahest import ExprPool, extend, parse
+from alkahest.base import prim as registry
+from alkahest.expr.printing import DEFAULT_MAX_CHARS
+
+NAMES = ["x", "y1", "alpha", "pi", "E", "e", "t*", "sr-sl", "True", "not", "λ", "2x", "sin", "x²", "nan", "a.b"]
+
+
+@st.composite
+def written(draw, floats=False):
+    """Any expression, with the names, numbers and signs that are hardest to keep apart."""
+    pool = ExprPool()
+    numbers = [st.integers(-3, 3), st.integers(), st.fractions()]
+    numbers += [st.floats(allow_nan=False, allow_infinity=False)] if floats else []
+    leaves = st.one_of(
+        st.sampled_from(NAMES).map(pool.symbol),
+        st.sampled_from(["pi", "e"]).map(pool.constant),
+        st.one_of(*numbers).map(pool.number),
+    )
+    nodes = draw(st.lists(leaves, min_size=1, max_size=5))
+    for op in draw(st.lists(st.sampled_from(extend.prim_names()), max_size=12)):
+        args = [nodes[-draw(st.integers(1, len(nodes)))] for _ in range(registry.arity_of(op))]
+        nodes.append(pool.apply(op, *args))
+    return nodes[-1]
+
+
+@given(written())
+def test_parse_reads_back_the_same_node(e):
+    assert parse(e.to_string(), e.pool) == e
+
+
+@given(written(floats=True))
+def test_floats_are_read_back_when_decimals_are_floats(e):
+    assert parse(e.to_string(), e.pool, decimals="float") == e
+
+
+ARITHMETIC = ["add", "sub", "mul", "div", "neg", "pow"]
+
+
+@given(st.data())
+def test_python_reads_the_text_as_we_do(data):
+    """Python's own grammar, with ** for ^, is the oracle of precedence and brackets."""
+    pool = ExprPool()
+    symbols = {name: pool.symbol(name) for name in "xyz"}
+    nodes = list(symbols.values())
+    for op in data.draw(st.lists(st.sampled_from(ARITHMETIC), max_size=15)):
+        args = [nodes[-data.draw(st.integers(1, len(nodes)))] for _ in range(registry.arity_of(op))]
+        nodes.append(pool.apply(op, *args))
+    assert eval(str(nodes[-1]).replace("^", "**"), symbols) == nodes[-1]
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda x, y, z: x - (y - z), "x - (y - z)"),
+        (lambda x, y, z: x - y - z, "x - y - z"),
+        (lambda x, y, z: x + (y + z), "x + (y + z)"),
+        (lambda x, y, z: x / (y * z), "x/(y*z)"),
+        (lambda x, y, z: x / y * z, "x/y*z"),
+        (lambda x, y, z: x * (y / z), "x*(y/z)"),
+        (lambda x, y, z: -(x**2), "-x^2"),
+        (lambda x, y, z: (-x) ** 2, "(-x)^2"),
+        (lambda x, y, z: -(x + y), "-(x + y)"),
+        (lambda x, y, z: -x * y, "-x*y"),
+        (lambda x, y, z: -(x * y), "-(x*y)"),
+        (lambda x, y, z: x + -y, "x + (-y)"),
+        (lambda x, y, z: x + -y * z, "x + (-y*z)"),
+        (lambda x, y, z: -(-x), "-(-x)"),
+        (lambda x, y, z: 2 ** (3 ** x), "2^(3^x)"),
+        (lambda x, y, z: (2**x) ** 3, "(2^x)^3"),
+        (lambda x, y, z: x ** Fraction(1, 2), "x^(1/2)"),
+        (lambda x, y, z: x ** (-1), "x^(-1)"),
+        (lambda x, y, z: (2 * x) ** 3, "(2*x)^3"),
+        (lambda x, y, z: x / 3, "x/3"),
+        (lambda x, y, z: Fraction(1, 2) * x, "1/2*x"),
+        (lambda x, y, z: x * Fraction(1, 2), "x*(1/2)"),
+        (lambda x, y, z: x - Fraction(-1, 2), "x - (-1/2)"),
+        (lambda x, y, z: x.pool.integer(1) / 2, "1/(2)"),
+        (lambda x, y, z: -x.pool.integer(2), "-(2)"),
+        (lambda x, y, z: x.pool.integer(-2) ** 2, "(-2)^2"),
+        (lambda x, y, z: 0.5 * x + 1e-7, "0.5*x + 1e-07"),
+        (lambda x, y, z: x**2 + alkahest.sin(y), "x^2 + sin(y)"),
+        (lambda x, y, z: (x < y) & (y <= z), "(x < y) & (y <= z)"),
+        (lambda x, y, z: (x < y) & (y > -1) | ~(x >= 0), "((x < y) & (y > -1)) | ~(x >= 0)"),
+        (lambda x, y, z: alkahest.eq(x, y) & alkahest.ne(y, z), "Eq(x, y) & Ne(y, z)"),
+        (lambda x, y, z: alkahest.max(x, y, z), "max(x, y, z)"),
+        (lambda x, y, z: alkahest.max(x, alkahest.max(y, z)), "max(x, max(y, z))"),
+        (
+            lambda x, y, z: alkahest.piecewise((-x, x < 0), (x, x < 1), default=1),
+            "Piecewise((-x, x < 0), (x, x < 1), (1, True))",
+        ),
+        (
+            lambda x, y, z: alkahest.ceil(x) + alkahest.round(y) + alkahest.trunc(z),
+            "ceiling(x) + rint(y) + truncate(z)",
+        ),
+        (lambda x, y, z: abs(x) + x.pool.e**x + x.pool.pi, "abs(x) + E^x + pi"),
+    ],
+)
+def test_people_write_it_so(build, text):
+    assert str(build(*ExprPool().symbols("x y z"))) == text
+
+
+def test_names_that_are_no_identifiers_stand_in_backquotes():
+    pool = ExprPool()
+    e = pool.symbol("t*") - pool.symbol("not")
+    assert str(e) == "`t*` - `not`"
+    assert parse(str(e), pool) == e
+
+
+def test_the_constant_is_kept_apart_from_a_symbol_of_its_name():
+    pool = ExprPool()
+    assert str(pool.pi * 2) == "pi*2"
+    e = pool.symbol("pi") + pool.pi
+    assert str(e) == "pi + pi()"
+    assert parse(str(e), pool) == e
+
+
+@pytest.fixture
+def primitives():
+    """Declares primitives and takes them away again."""
+    made = []
+
+    def declare(name, arity):
+        made.append(registry.register_prim(registry.Prim(name), arity).name)
+
+    yield declare
+    for name in made:
+        registry._prims.pop(name)
+        registry._arity.pop(name)
+
+
+def test_primitives_of_others_read_back_even_under_names_that_mean_something_else(primitives):
+    for name, arity in [("soft_plus", 1), ("ln", 1), ("sec", 1), ("Piecewise", 2), ("pi", 0), ("2-norm", 2)]:
+        primitives(name, arity)
+        pool = ExprPool()
+        e = pool.apply(name, *pool.symbols("x y")[:arity]) + 1
+        assert parse(str(e), pool) == e
+        assert ("`" in str(e)) == (name != "soft_plus")
+
+
+def test_a_shared_graph_is_cut_promptly():
+    e = ExprPool().symbol("x")
+    for _ in range(5000):  # written out: 2^5000 leaves
+        e = e * e + e
+    assert len(str(e)) == DEFAULT_MAX_CHARS + 1
+    assert str(e).endswith("…")
+
+
+def test_text_of_exactly_the_size_allowed_is_whole():
+    x, y = ExprPool().symbols("x y")
+    assert (x + y).to_string(5) == "x + y"
+    assert (x + y).to_string(4) == "x + …"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [lambda e: 1 / (e + 1), lambda e: -e, lambda e: alkahest.sin(e), lambda e: alkahest.where(e, 1, e), lambda e: e**e.pool.symbol("y")],
+)
+def test_deep_chains_print_in_full(step):
+    pool = ExprPool()
+    e = pool.symbol("x")
+    for _ in range(30 if step(e).op == "where" else 50_000):
+        e = step(e) if e.op != "where" else alkahest.where(pool.symbol("y"), 1, e)
+    assert parse(e.to_string(), pool) == e
+
+
+def test_integers_of_any_size():
+    pool = ExprPool()
+    e = pool.integer(-(10**6000)) * pool.rational(10**5000 + 1, 7**6000)
+    assert parse(e.to_string(), pool) == e
+    assert e.to_string(10) == "-100000000…"
+
+
+def test_minus_zero_is_a_number_of_its_own():
+    pool = ExprPool()
+    back = parse(str(pool.float(-0.0)), pool, decimals="float")
+    assert math.copysign(1.0, back.value) == -1.0
