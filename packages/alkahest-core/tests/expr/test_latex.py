@@ -26,7 +26,10 @@ from alkahest.testing import strategies
         ("2*(x/y)", r"2 \cdot \frac{x}{y}"),
         ("x_max + velocity + theta2", r"x_{\mathrm{max}} + \mathrm{velocity} + \theta_{2}"),
         ("`a%b` + under_score_name", r"\mathrm{a\%b} + \mathrm{under\_score\_name}"),
-        ("asin(x) + asinh(x) + log10(x)", r"\arcsin\left(x\right) + \operatorname{arsinh}\left(x\right) + \log_{10}\left(x\right)"),
+        (
+            "asin(x) + asinh(x) + log10(x)",
+            r"\arcsin\left(x\right) + \operatorname{arsinh}\left(x\right) + \log_{10}\left(x\right)",
+        ),
         ("abs(x) + floor(x) + ceil(x)", r"\left|x\right| + \left\lfloor x \right\rfloor + \left\lceil x \right\rceil"),
         ("max(a, b, c)", r"\max\left(a, b, c\right)"),
         ("polygamma(1, x)", r"\psi^{\left(1\right)}\left(x\right)"),

@@ -91,7 +91,7 @@ def test_literals(pool, text, same):
         ("x != y", alkahest.ne),
         ("Eq(x, y)", alkahest.eq),
         ("Ge(x, y)", lambda x, y: x >= y),
-        ("0 < x <= y", lambda x, y: (0 < x) & (x <= y)),
+        ("0 < x <= y", lambda x, y: alkahest.lt(0, x) & (x <= y)),
         ("(x < y) < 1", lambda x, y: (x < y) < 1),
         ("x < y and y < 1 or x > 2", lambda x, y: (x < y) & (y < 1) | (x > 2)),
         ("x < y & y < 1 | x > 2", lambda x, y: (x < y) & (y < 1) | (x > 2)),

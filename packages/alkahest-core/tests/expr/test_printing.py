@@ -75,7 +75,7 @@ def test_python_reads_the_text_as_we_do(data):
         (lambda x, y, z: x + -y, "x + (-y)"),
         (lambda x, y, z: x + -y * z, "x + (-y*z)"),
         (lambda x, y, z: -(-x), "-(-x)"),
-        (lambda x, y, z: 2 ** (3 ** x), "2^(3^x)"),
+        (lambda x, y, z: 2 ** (3**x), "2^(3^x)"),
         (lambda x, y, z: (2**x) ** 3, "(2^x)^3"),
         (lambda x, y, z: x ** Fraction(1, 2), "x^(1/2)"),
         (lambda x, y, z: x ** (-1), "x^(-1)"),
@@ -163,13 +163,22 @@ def test_text_of_exactly_the_size_allowed_is_whole():
 
 @pytest.mark.parametrize(
     "step",
-    [lambda e: 1 / (e + 1), lambda e: -e, lambda e: alkahest.sin(e), lambda e: alkahest.where(e, 1, e), lambda e: e**e.pool.symbol("y")],
+    [
+        lambda e, y: 1 / (e + 1),
+        lambda e, y: -e,
+        lambda e, y: alkahest.sin(e),
+        lambda e, y: e**y,
+        lambda e, y: y**e,
+        lambda e, y: alkahest.max(e, y),
+        lambda e, y: alkahest.where(y, 1, e),
+        lambda e, y: alkahest.where(e, 1, y),
+    ],
 )
 def test_deep_chains_print_in_full(step):
     pool = ExprPool()
-    e = pool.symbol("x")
-    for _ in range(30 if step(e).op == "where" else 50_000):
-        e = step(e) if e.op != "where" else alkahest.where(pool.symbol("y"), 1, e)
+    e, y = pool.symbols("x y")
+    for _ in range(50_000):
+        e = step(e, y)
     assert parse(e.to_string(), pool) == e
 
 

@@ -59,12 +59,28 @@ class Implementation:
             except ImportError:
                 continue
             self.arrays_by = module
-            return found
+            return _as_numbers(found) if attr in _CONDITIONS else found
         self.arrays_by = "entry by entry"
         return _entry_by_entry(self.number)
 
     def _ieee(self, *xs: float) -> float:
         return float(self.array(*xs)) if self._array_names else math.nan
+
+
+# NumPy's functions that give truth values; ours give 1.0 and 0.0 of the arguments' dtype.
+_CONDITIONS = frozenset(
+    "less less_equal greater greater_equal equal not_equal logical_and logical_or logical_not".split()
+)
+
+
+def _as_numbers(condition: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*xs: Any) -> Any:
+        import numpy as np
+
+        kind = np.result_type(*xs)
+        return np.asarray(condition(*xs)).astype(kind if kind.kind == "f" else np.float64)
+
+    return run
 
 
 def _entry_by_entry(number: Number) -> Callable[..., Any]:
@@ -203,7 +219,6 @@ def _apply_values(rule: Implementation, xs: tuple[Any, ...]) -> Any:
         raise ArrayError(
             f"{rule.name} cannot combine shapes {shapes}: {error}.", remedy="Use shapes that broadcast."
         ) from None
-    out = out.astype(np.float64) if out.dtype == np.bool_ else out
     return out if out.ndim else out[()]
 
 

@@ -66,8 +66,8 @@ def _one_pass(pool: ExprPool, roots: list[int]) -> tuple[list[int], set[int]]:
     for i in uses:
         node = nodes[i]
         op = node[0]
-        form = _leaf(space, i, node) if op in LEAVES else _combined(space, op, [forms[c] for c in node[1:]])
-        forms[i] = _shared(space, form) if uses[i] > 1 else form
+        form = leaf_form(space, i, node) if op in LEAVES else _combined(space, op, [forms[c] for c in node[1:]])
+        forms[i] = mark_shared(space, form) if uses[i] > 1 else form
     return [write(space, forms[i]) for i in roots], space.closed
 
 
@@ -90,7 +90,7 @@ def _all_shared(pool: ExprPool, roots: list[int], closed: set[int]) -> bool:
     return all([uses.get(i, 2) > 1 for i in closed])
 
 
-def _shared(space: Workspace, form: Form) -> Form:
+def mark_shared(space: Workspace, form: Form) -> Form:
     if isinstance(form, Product | Sum):
         form.settle()
     if isinstance(form, Product):
@@ -103,7 +103,7 @@ def _shared(space: Workspace, form: Form) -> Form:
     return form
 
 
-def _leaf(space: Workspace, ident: int, node: tuple[Any, ...]) -> Form:
+def leaf_form(space: Workspace, ident: int, node: tuple[Any, ...]) -> Form:
     head = node[0]
     if head == "integer":
         return node[1]
@@ -184,11 +184,11 @@ def canonical_node(pool: ExprPool, op: str, args: tuple[int, ...]) -> Expr:
     space = _space_of(pool)
     space.intern = pool._intern
     try:
-        form = _combined(space, op, [_read(space, a) for a in args])
+        form = _combined(space, op, [read_form(space, a) for a in args])
         ident = write(space, form)
     finally:
         space.release()
-    space.forms[ident] = _shared(space, form)
+    space.forms[ident] = mark_shared(space, form)
     return Expr(pool, ident)
 
 
@@ -201,7 +201,7 @@ def _space_of(pool: ExprPool) -> Workspace:
     return space
 
 
-def _read(space: Workspace, root: int) -> Form:
+def read_form(space: Workspace, root: int) -> Form:
     """Return the form of a node that is in canonical form; an atom where it is large."""
     forms, nodes = space.forms, space.nodes
     budget = _READ_AT_MOST
@@ -217,8 +217,8 @@ def _read(space: Workspace, root: int) -> Form:
             if missing:
                 stack += missing
                 continue
-            forms[i] = _shared(space, _combined(space, node[0], [forms[c] for c in node[1:]]))
+            forms[i] = mark_shared(space, _combined(space, node[0], [forms[c] for c in node[1:]]))
         elif i not in forms:
-            forms[i] = _shared(space, _leaf(space, i, node) if node[0] in LEAVES else atom(i))
+            forms[i] = mark_shared(space, leaf_form(space, i, node) if node[0] in LEAVES else atom(i))
         stack.pop()
     return forms[root]

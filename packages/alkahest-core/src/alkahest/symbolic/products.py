@@ -247,7 +247,8 @@ def _root_of_power(space: Workspace, base: int, exponent: Exact, q: Exact) -> Pr
     if not _mergeable(new):
         return _composite(space, Product(1, {base: exponent}), q)
     if exponent == 1 or is_nonnegative(space, base):
-        return Product(1, {base: new})
+        root = Product(1, {base: new})
+        return _opened(space, root) if base in space.special else root
     if exponent.__class__ is not int:  # sqrt(sqrt(x)) costs less than x^(1/4)
         return _composite(space, Product(1, {base: exponent}), q)
     if exponent.numerator % 2 or (new.denominator == 1 and new.numerator % 2 == 0):

@@ -112,17 +112,18 @@ def _write_term(space: Workspace, coef: Exact, key: int) -> int:
     """Return the id of `coef` times what `key` names: numbers above and below, then one quotient."""
     above, below = _layout(space, key)
     p, q = coef.numerator, coef.denominator
-    negated = p == -1 and bool(above)
-    if negated:
+    if p == -1 and above:  # the sign goes to the first factor, as it is read: (-x)*y
         p = 1
-        first = space.nodes[above[0]]
-        if first[0] == "float":  # -0.5*x, with the sign in the literal
-            above = (space.intern(("float", -first[1], -first[2])), *above[1:])
-            negated = False
+        above = (_negated(space, above[0]), *above[1:])
     node = _chain(space, p, above)
     if below or q != 1:
         node = space.intern(("div", node, _chain(space, q, below)))
-    return space.intern(("neg", node)) if negated else node
+    return node
+
+
+def _negated(space: Workspace, ident: int) -> int:
+    node = space.nodes[ident]
+    return space.intern(("float", -node[1], -node[2]) if node[0] == "float" else ("neg", ident))
 
 
 def _chain(space: Workspace, number: int, factors: tuple[int, ...]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from alkahest_llvm.builder import Builder, Value, bits, copysign, fabs, fma, select
 from alkahest_llvm.vecmath.coefficients import HALF_PI, TWO_OVER_PI
-from alkahest_llvm.vecmath.common import INF, SHIFT, fast_two_sum, two_product
+from alkahest_llvm.vecmath.common import SHIFT, fast_two_sum, two_product
 from alkahest_llvm.vecmath.registry import kernel
 
 FAST_LIMIT = 2.0**30
@@ -26,10 +26,10 @@ def quadrant(x: Value) -> tuple[Value, Value, Value]:
     shifted = fma(x, _INVERSE_HALF_PI, SHIFT)
     k = shifted - SHIFT
     first = fma(-k, HALF_PI[0], x)  # exact
-    r = fma(-k, HALF_PI[1], first)
+    r = first - k * HALF_PI[1]
+    # first - r is exact, as first is a multiple of 2^-53: even where the subtraction cancels, no bit of r is lost.
     low = fma(-k, HALF_PI[2], fma(-k, HALF_PI[1], first - r))
-    size = fabs(x)
-    large = (size > FAST_LIMIT) & (size < INF)
+    large = fabs(x) > FAST_LIMIT
 
     def exactly() -> list[Value]:
         exact = b.kernels("reduce_large", x)
@@ -43,7 +43,7 @@ def quadrant(x: Value) -> tuple[Value, Value, Value]:
 
 @kernel("reduce_large", results=3, lanewise=True, inline=False)
 def reduce_large(x: Value) -> tuple[Value, Value, Value]:
-    """Return `q + 1.5 2^52`, q modulo 4, and x - q pi/2 as a sum of two, for 2^30 < |x| < inf.
+    """Return `q + 1.5 2^52`, q modulo 4, and x - q pi/2 as a sum of two, for |x| > 2^30; nan for infinities.
 
     With |x| = M 2^e, bits of 2/pi whose product with M 2^e is a multiple of 4 are skipped; the next 192 give
     |x| 2/pi modulo 4 to 2^-126. Doubles come no closer to a multiple of pi/2 than about 2^-62.
@@ -65,7 +65,7 @@ def reduce_large(x: Value) -> tuple[Value, Value, Value]:
     r, r_low = two_product(fraction, HALF_PI[0] * 2.0**-64)
     r, r_low = fast_two_sum(r, fma(fraction, HALF_PI[1] * 2.0**-64, fma(fraction_low, HALF_PI[0] * 2.0**-64, r_low)))
     sign = copysign(1.0, x)
-    return fma(q, sign, SHIFT), r * sign, r_low * sign
+    return fma(q, sign, SHIFT), fma(r, sign, x - x), r_low * sign
 
 
 def _bits_of_two_over_pi(start: Value) -> tuple[Value, Value, Value]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from alkahest_llvm.builder import Value, bits, fabs, fma, from_bits, horner, select
 from alkahest_llvm.vecmath.argument_reduction import FAST_LIMIT, quadrant
 from alkahest_llvm.vecmath.coefficients import COS, HALF_PI, PI, SIN, SIN_WIDE
-from alkahest_llvm.vecmath.common import INF, SHIFT, patch
+from alkahest_llvm.vecmath.common import SHIFT, patch
 from alkahest_llvm.vecmath.registry import kernel
 
 
@@ -116,5 +116,4 @@ def _wide_sine(r: Value, half_turns: Value) -> Value:
 
 
 def _beyond(x: Value) -> Value:
-    size = fabs(x)
-    return (size > FAST_LIMIT) & (size < INF)
+    return fabs(x) > FAST_LIMIT
