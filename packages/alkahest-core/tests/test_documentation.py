@@ -67,7 +67,7 @@ def arrays_by(name):
     paths = impl_rules.by_name(name)._array_names
     if not paths:
         return "entry by entry"
-    if paths[0].startswith("scipy."):
+    if "scipy" in paths[0]:
         return "SciPy where installed, else entry by entry"
     return "NumPy" if paths[0].startswith("numpy.") else "ours, with NumPy"
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from alkahest.extend import CompileOptions, Instr, Tape
 from alkahest.testing.suites import run
-
 from alkahest_llvm.backend import LLVMBackend
 
 

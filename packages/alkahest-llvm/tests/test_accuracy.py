@@ -11,6 +11,7 @@ import sys
 import mpmath
 import numpy as np
 import pytest
+
 from alkahest_llvm.builder import round_to_single
 
 POINTS = int(os.environ.get("ALKAHEST_ULP_POINTS", "6000"))
@@ -73,7 +74,11 @@ FUNCTIONS = {
     "cosh": (mpmath.cosh, [uniform(-3, 3), uniform(-710.4, 710.4), powers(-300, 2.8)], 0.8),
     "tanh": (mpmath.tanh, [uniform(-1, 1), uniform(-25, 25), powers(-300, 2)], 0.6),
     "cbrt": (lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)), [uniform(-5, 5), powers(-323, 308)], 0.51),
-    "digamma": (mpmath.digamma, [uniform(0, 3), uniform(1.4, 1.5), uniform(0, 30), powers(-300, 300, signs=False)], 3.0),
+    "digamma": (
+        mpmath.digamma,
+        [uniform(0, 3), uniform(1.4, 1.5), uniform(0, 30), powers(-300, 300, signs=False)],
+        3.0,
+    ),
 }
 POWERS = {
     "anything": (uniform(0.1, 10), uniform(-10, 10)),

@@ -144,7 +144,7 @@ def _lanczos(x: Array) -> Array:
 
 
 def _horner(x: Array, coefficients: list[Any]) -> Array:
-    """Return c[0] + c[1] x + …"""
+    """Return the polynomial with these coefficients, the constant one first."""
     total = coefficients[-1]
     for c in reversed(coefficients[:-1]):
         total = total * x + c

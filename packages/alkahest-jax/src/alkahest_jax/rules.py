@@ -12,9 +12,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import jax.scipy.special as jsp
-from alkahest.extend import lowering_rules, prim_by_name
 from jax import lax
 
+from alkahest.extend import lowering_rules, prim_by_name
 from alkahest_jax import functions, rounding
 
 RULES: dict[str, Callable[..., Any]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from alkahest.extend import CompileOptions, Tape
-
 from alkahest_llvm import engine
 from alkahest_llvm.codegen import bulk_module, missing_ops
 from alkahest_llvm.kernel import LLVMKernel
@@ -58,6 +57,4 @@ class LLVMFastBackend(LLVMBackend):
     inlined_kernels: ClassVar[int] = -1
 
 
-_KERNEL_OPS = frozenset(
-    "exp expm1 log log1p log2 log10 cbrt sin cos tan asin acos atan sinh cosh tanh pow".split()
-)
+_KERNEL_OPS = frozenset("exp expm1 log log1p log2 log10 cbrt sin cos tan asin acos atan sinh cosh tanh pow".split())

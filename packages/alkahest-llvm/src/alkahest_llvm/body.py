@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alkahest.extend import CompileOptions, RuleTable, Tape
-
-from alkahest_llvm.builder import Builder, Value, fma
+from alkahest_llvm.builder import Builder, Value
 from alkahest_llvm.fusing import Fused, Plan, plan
 from alkahest_llvm.lowering import RULES, register
 from alkahest_llvm.module_text import ModuleText
+from alkahest_llvm.operations import fma
 from alkahest_llvm.vecmath.integer_power import factors, plain_power
 
 REAL = {"f64": "double", "f32": "float"}
@@ -26,9 +26,7 @@ _ALWAYS = 1 << 62
 
 def new_builder(module: ModuleText, width: int, options: CompileOptions) -> Builder:
     """Return a builder for a function body under these options."""
-    return Builder(
-        module, width, real=REAL[options.dtype], accuracy=options.accuracy, contract=options.contract
-    )
+    return Builder(module, width, real=REAL[options.dtype], accuracy=options.accuracy, contract=options.contract)
 
 
 class Body:

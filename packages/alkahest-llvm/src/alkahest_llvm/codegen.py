@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alkahest.extend import CompileError, CompileOptions, Tape
-
 from alkahest_llvm.body import LONGEST_BODY, Parts, PartsWriter, frame_pointer, new_builder, write_body
 from alkahest_llvm.builder import Builder, Value
 from alkahest_llvm.lowering import register

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 from alkahest.extend import CompileOptions, Tape
-
 from alkahest_llvm import engine, library
 from alkahest_llvm.batch_entry import driver
 from alkahest_llvm.body import REAL

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from alkahest.extend import lowering_rules, prim_by_name
-
-from alkahest_llvm import builder as ir
-from alkahest_llvm.builder import Builder, Value, select
+from alkahest_llvm import operations as ir
+from alkahest_llvm.builder import Builder, Value
+from alkahest_llvm.operations import select
 from alkahest_llvm.vecmath.integer_power import plain_power, twofold_power
 
 Rule = Callable[..., Value]

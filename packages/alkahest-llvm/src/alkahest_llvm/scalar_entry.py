@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any
 
 from alkahest.extend import ArityError, CompileOptions, Tape
-
 from alkahest_llvm import engine, library
 from alkahest_llvm.codegen import SCALAR, scalar_module
 from alkahest_llvm.module_text import KernelStyle

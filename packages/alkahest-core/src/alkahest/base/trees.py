@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from alkahest.errors import TreeError
 
@@ -59,7 +59,7 @@ def is_leaf(value: Any) -> bool:
 
 def _register_dataclass(value: Any) -> bool:
     """Register the class of an unknown dataclass; the answer is always False: nothing is made a leaf here."""
-    cls: type[Any] = type(value)
+    cls = cast("type[Any]", value.__class__)
     if cls in _seen or not dataclasses.is_dataclass(cls):
         return False
     import optree

@@ -136,8 +136,8 @@ class CompiledFn:
     def _scalar_by_columns(self, *xs: Any) -> float | list[float]:
         import numpy as np
 
-        values: Any = xs[0] if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs
-        point = np.array(self._point(values), dtype=DTYPE_NAMES[self.config.dtype])
+        alone = len(xs) == 1 and isinstance(xs[0], list | tuple)
+        point = np.array(self._point(xs[0] if alone else xs), dtype=DTYPE_NAMES[self.config.dtype])
         out = self._run(1, [point[k : k + 1] for k in range(self.n_inputs)], None)
         return float(out[0]) if self.n_outputs == 1 else [float(v) for v in out[:, 0]]
 

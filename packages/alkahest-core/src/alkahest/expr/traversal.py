@@ -39,7 +39,7 @@ def tree_size(expr: Expr) -> int:
 def rebuild(roots: list[Expr], leaf: Callable[[int], Expr | None], into: ExprPool | None = None) -> list[Expr]:
     """Return `roots` with every node for which `leaf` gives a replacement replaced, parents built anew."""
     pool = roots[0].pool
-    target = into or pool
+    target = pool if into is None else into  # an empty pool counts as false
     nodes = pool._nodes
     new: dict[int, int] = {}
     for i in reachable(pool, [r.id for r in roots]):

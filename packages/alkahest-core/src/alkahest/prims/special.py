@@ -192,7 +192,7 @@ def digamma(x: Scalar) -> Scalar:
     """Return the logarithmic derivative of the gamma function.
 
     >>> digamma(1.0)
-    -0.5772156649015329
+    -0.5772156649015332
     """
     return apply(digamma_p, x)
 

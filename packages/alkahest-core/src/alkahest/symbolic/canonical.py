@@ -91,6 +91,7 @@ def _all_shared(pool: ExprPool, roots: list[int], closed: set[int]) -> bool:
 
 
 def mark_shared(space: Workspace, form: Form) -> Form:
+    """Return `form`, which several uses may now hold: whoever changes it makes a copy first."""
     if isinstance(form, Product | Sum):
         form.settle()
     if isinstance(form, Product):
@@ -104,6 +105,7 @@ def mark_shared(space: Workspace, form: Form) -> Form:
 
 
 def leaf_form(space: Workspace, ident: int, node: tuple[Any, ...]) -> Form:
+    """Return the form of a symbol or literal."""
     head = node[0]
     if head == "integer":
         return node[1]

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from alkahest.expr.pool import ExprPool
 from alkahest.symbolic.exact import Exact, exact_node
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 # A sum or product of up to this many operands is copied into the ones it occurs in. A larger one moves there if
 # nothing else uses it and is an atom otherwise: cost and size stay linear in the DAG.
@@ -85,6 +88,12 @@ class Sum:
 
 
 Form: TypeAlias = int | Fraction | Product | Sum
+
+
+def is_exact(form: Form) -> TypeIs[Exact]:
+    """Tell whether a form is a number."""
+    kind = form.__class__
+    return kind is int or kind is Fraction
 
 
 class Workspace:

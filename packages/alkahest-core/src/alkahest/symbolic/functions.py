@@ -20,6 +20,12 @@ _ODD = frozenset(
     | {"round_away"}
 )
 _EVEN = frozenset({"cos", "cosh"})
+
+
+def _is_pole(x: Exact) -> bool:
+    return x.__class__ is int and x <= 0
+
+
 # Where a function of exact numbers has no value, so that the call is kept and nothing is concluded from it.
 _OUTSIDE: dict[str, Callable[..., bool]] = {
     "log": lambda x: x <= 0,
@@ -30,9 +36,9 @@ _OUTSIDE: dict[str, Callable[..., bool]] = {
     "acos": lambda x: abs(x) > 1,
     "acosh": lambda x: x < 1,
     "atanh": lambda x: abs(x) >= 1,
-    "gamma": lambda x: x.denominator == 1 and x <= 0,
-    "lgamma": lambda x: x.denominator == 1 and x <= 0,
-    "digamma": lambda x: x.denominator == 1 and x <= 0,
+    "gamma": _is_pole,
+    "lgamma": _is_pole,
+    "digamma": _is_pole,
     "fmod": lambda a, b: b == 0,
     "remainder": lambda a, b: b == 0,
 }

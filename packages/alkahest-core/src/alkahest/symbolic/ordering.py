@@ -18,8 +18,15 @@ from alkahest.symbolic.forms import Workspace
 _MAX_TEXT = 40
 # Classes in the order in which factors are written.
 _NUMBER, _CONSTANT, _SYMBOL, _COMPOSITE, _FUNCTION = "0", "1", "2", "3", "4"
-_MARKS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "neg": "_", "pow": "^"}
-_COMPOSITES = frozenset({"add", "sub", "mul", "div", "neg"})
+# What stands before and after the operands' texts; other functions are written name first.
+_FRAMES = {
+    "add": (_COMPOSITE, "+"),
+    "sub": (_COMPOSITE, "-"),
+    "mul": (_COMPOSITE, "*"),
+    "div": (_COMPOSITE, "/"),
+    "neg": (_COMPOSITE, "_"),
+    "pow": (_FUNCTION, "^"),
+}
 
 
 def text_of(space: Workspace, ident: int) -> str:
@@ -40,18 +47,13 @@ def text_of(space: Workspace, ident: int) -> str:
             if missing:
                 stack += missing
                 continue
-            texts[i] = _shortened(_node_text(node[0], [texts[c] for c in node[1:]]))
+            # Postfix for operators: the leading operand comes first. The class of an inner operand says nothing.
+            args = [texts[c] for c in node[1:]]
+            inner = "".join([a if a[0] < _COMPOSITE else a[1:] for a in args])
+            before, after = _FRAMES.get(node[0]) or (f"{_FUNCTION}{node[0]} ", ")")
+            texts[i] = _shortened(before + inner + after)
         stack.pop()
     return texts[ident]
-
-
-def _node_text(op: str, args: list[str]) -> str:
-    # Postfix for operators, so that the leading operand comes first; the class of an inner operand says nothing.
-    inner = [a if a[0] < _COMPOSITE else a[1:] for a in args]
-    mark = _MARKS.get(op)
-    if mark is None:
-        return f"{_FUNCTION}{op} {''.join(inner)})"
-    return f"{_COMPOSITE if op in _COMPOSITES else _FUNCTION}{''.join(inner)}{mark}"
 
 
 def _shortened(text: str) -> str:
@@ -85,6 +87,9 @@ def _exponent_text(exponent: Exact) -> str:
     return f"!{1e6 - nearest:013.4f}{rest}"
 
 
+_FIRST_POWER = _exponent_text(1)
+
+
 def factor_order(space: Workspace, items: dict[int, Exact]) -> list[int]:
     """Return the bases of a product in the order in which they are written, whole products in front."""
     if len(items) == 1:
@@ -100,15 +105,23 @@ def sort_key(space: Workspace, key: int) -> tuple[bool, Exact, str]:
     """Return what terms are sorted by: constants last, degree downwards, then symbols and functions by name."""
     found = space.sort_keys.get(key)
     if found is None:
-        items = {key: 1} if key >= 0 else space.bases[-key - 1]
-        texts = [(text_of(space, base), exponent) for base, exponent in items.items()]
-        texts.sort()
-        degree: Exact = 0
-        front: list[str] = []
-        back: list[str] = []
-        for text, exponent in texts:
-            if text[0] in (_SYMBOL, _COMPOSITE):
-                degree -= exponent
-            (back if text[0] < _SYMBOL else front).append(text + _exponent_text(exponent))
-        found = space.sort_keys[key] = (not front, degree, "".join(front + back))
+        if key >= 0:
+            text = text_of(space, key)
+            found = text[0] < _SYMBOL, -1 if _SYMBOL <= text[0] <= _COMPOSITE else 0, text + _FIRST_POWER
+        else:
+            found = _product_sort_key(space, space.bases[-key - 1])
+        space.sort_keys[key] = found
     return found
+
+
+def _product_sort_key(space: Workspace, items: dict[int, Exact]) -> tuple[bool, Exact, str]:
+    texts = [(text_of(space, base), exponent) for base, exponent in items.items()]
+    texts.sort()
+    degree: Exact = 0
+    front: list[str] = []
+    back: list[str] = []
+    for text, exponent in texts:
+        if _SYMBOL <= text[0] <= _COMPOSITE:
+            degree -= exponent
+        (back if text[0] < _SYMBOL else front).append(text + _exponent_text(exponent))
+    return not front, degree, "".join(front + back)

@@ -12,7 +12,7 @@ from math import floor
 
 from alkahest.symbolic import exact
 from alkahest.symbolic.exact import Exact, bounded, normal
-from alkahest.symbolic.forms import SMALL, Form, Product, Sum, Undefined, Workspace, atom
+from alkahest.symbolic.forms import SMALL, Form, Product, Sum, Undefined, Workspace, atom, is_exact
 from alkahest.symbolic.parity import absolute_base
 from alkahest.symbolic.signs import is_nonnegative
 from alkahest.symbolic.sums import as_base, closed_product, factor, owned_product, scale, simple
@@ -25,9 +25,9 @@ _LITERALS = frozenset({"integer", "rational"})
 
 def multiply(space: Workspace, f: Form, g: Form) -> Form:
     """Return `f * g`."""
-    if isinstance(f, int | Fraction):
+    if is_exact(f):
         return scale(space, f, g)
-    if isinstance(g, int | Fraction):
+    if is_exact(g):
         return scale(space, g, f)
     a = factor(space, f) if isinstance(f, Sum) else f
     b = factor(space, g) if isinstance(g, Sum) else g
@@ -52,7 +52,7 @@ def _merged(space: Workspace, f: Product, g: Product) -> Product:
         g = closed_product(space, g)
     coef = g.coef if f.coef == 1 else f.coef if g.coef == 1 else bounded(f.coef * g.coef)
     if coef is None:
-        _merge(space, f.items, space.key_of(as_base(space, g.coef)), 1)
+        _merge(space, f.items, space.key_of(as_base(space, g.coef)), -1 if f.flipped else 1)
     else:
         f.coef = coef
     opened = False

@@ -6,23 +6,21 @@ elsewhere too. Their terms are collected with all others; those left as they cam
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from alkahest.symbolic.exact import Exact, bounded, normal
-from alkahest.symbolic.forms import REUSED, SMALL, Form, Product, Sum, Workspace
+from alkahest.symbolic.forms import REUSED, SMALL, Form, Product, Sum, Workspace, is_exact
 from alkahest.symbolic.writing import is_intact, write, write_product
 
 
 def add(space: Workspace, f: Form, g: Form, sign: int = 1) -> Form:
     """Return `f + g`, or `f - g` where `sign` is -1."""
-    if isinstance(g, int | Fraction):
+    if is_exact(g):
         if g == 0:
             return f
-        if isinstance(f, int | Fraction):
+        if is_exact(f):
             number = bounded(f + sign * g)
             if number is not None:
                 return number
-    elif isinstance(f, int | Fraction) and f == 0:
+    elif is_exact(f) and f == 0:
         return scale(space, sign, g)
     elif isinstance(g, Sum) and (not isinstance(f, Sum) or len(f.terms) < len(g.terms)):
         if sign == -1 and g.is_free:
@@ -66,7 +64,7 @@ def scale(space: Workspace, c: Exact, f: Form) -> Form:
 def _scaled_apart(space: Workspace, c: Exact, f: Product) -> Product:
     """Return `c` times `f` with `c` as one more base, because the product of the numbers is too large."""
     base = space.key_of(as_base(space, c))
-    f = owned_product(space, f)
+    f = owned_product(space, f).settle()
     f.items[base] = f.items.get(base, 0) + 1
     return f
 

@@ -60,7 +60,8 @@ def _with_parts(space: Workspace, form: Sum) -> tuple[dict[int, Exact], Exact]:
     if len(parts) > 1:
         parts.sort(key=lambda p: (-len(p[0].terms), text_of(space, write(space, p[0]))))
     for part, c in parts:
-        if len(part.terms) < len(form.terms) and is_intact(part, c, terms, const):
+        inside = len(part.terms) < len(form.terms) or form.const != c * part.const
+        if inside and is_intact(part, c, terms, const):
             for key in part.terms:
                 del terms[key]
             const = normal(const - c * part.const)
@@ -88,7 +89,12 @@ def _reading_order(space: Workspace, terms: dict[int, Exact], const: Exact) -> l
     The order is that of `sort_key`, with whole sums in front: the start of a long sum may be one. Where that begins
     with a minus sign, a term of the same degree or the only positive one goes first: `z - x - y`, `1 - x^2`.
     """
-    order: list[int | None] = list(sorted(terms, key=lambda key: _place(space, terms, key)))
+    keys = [(sort_key(space, key), key) for key in terms]
+    keys.sort()
+    order: list[int | None] = [key for _, key in keys]
+    whole = [k for k in order if k is not None and k >= 0 and terms[k] == 1 and space.nodes[k][0] in _SUMS]
+    if whole:
+        order = whole + [k for k in order if k not in set(whole)]
     if const != 0:
         order.append(None)
     values = [const if key is None else terms[key] for key in order]
@@ -99,11 +105,6 @@ def _reading_order(space: Workspace, terms: dict[int, Exact], const: Exact) -> l
     return order
 
 
-def _place(space: Workspace, terms: dict[int, Exact], key: int) -> tuple[bool, tuple[bool, Exact, str]]:
-    whole = key >= 0 and terms[key] == 1 and space.nodes[key][0] in _SUMS
-    return not whole, sort_key(space, key)
-
-
 def _same_degree(space: Workspace, a: int | None, b: int | None) -> bool:
     return a is not None and b is not None and sort_key(space, a)[:2] == sort_key(space, b)[:2]
 
@@ -112,13 +113,15 @@ def _write_term(space: Workspace, coef: Exact, key: int) -> int:
     """Return the id of `coef` times what `key` names: numbers above and below, then one quotient."""
     above, below = _layout(space, key)
     p, q = coef.numerator, coef.denominator
-    if p == -1 and above:  # the sign goes to the first factor, as it is read: (-x)*y
+    outside = False
+    if p == -1 and above:  # the sign goes to the first factor, as it is read: (-x)*y; but -(x + y) is a sum
         p = 1
-        above = (_negated(space, above[0]), *above[1:])
+        outside = space.nodes[above[0]][0] in _SUMS
+        above = above if outside else (_negated(space, above[0]), *above[1:])
     node = _chain(space, p, above)
     if below or q != 1:
         node = space.intern(("div", node, _chain(space, q, below)))
-    return node
+    return space.intern(("neg", node)) if outside else node
 
 
 def _negated(space: Workspace, ident: int) -> int:

@@ -6,7 +6,13 @@ costs one product a term.
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value, copysign, fma, select
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from alkahest_llvm.builder import Value
+from alkahest_llvm.operations import copysign, fma, select
+
+Twofold: TypeAlias = tuple[Value, Value | None]  # a value and its rounding error, None for none
 
 
 def factors(n: int) -> tuple[int, int]:
@@ -16,17 +22,17 @@ def factors(n: int) -> tuple[int, int]:
 
 def plain_power(x: Value, n: int) -> Value:
     """Return x^n for n >= 1, each product rounded: the error grows to about n/2 ulp."""
-    return _powers(x, n, _plain_product)
+    return _power(x, ("power", x.ref), n, lambda a, b: a * b)
 
 
 def twofold_power(x: Value, n: int) -> Value:
-    """Return x^n for n != 0, the products' rounding errors carried in a second double: error below 0.6 ulp for |n| <= 64.
+    """Return x^n for n != 0 with an error below 0.6 ulp for |n| <= 64: the products' errors are carried along.
 
     Negative powers are powers of 1/x, so that they neither overflow nor underflow before the result does. Where the
     second double itself underflows, for results below 1e-290, the error may reach 1 ulp.
     """
     start = (x, None) if n > 0 else _reciprocal(x)
-    high, low = _powers(start, abs(n), _twofold_product)
+    high, low = _power(start, ("twofold power", x.ref, n > 0), abs(n), _twofold_product)
     if low is None:
         return high
     total = high + low
@@ -34,31 +40,20 @@ def twofold_power(x: Value, n: int) -> Value:
     return copysign(total, high) if n % 2 else total
 
 
-Twofold = tuple[Value, Value | None]
-
-
 def _reciprocal(x: Value) -> Twofold:
-    memo = x.builder.memo
-    if ("reciprocal", x.ref) not in memo:
-        r = 1.0 / x
-        memo["reciprocal", x.ref] = r, fma(-r, x, 1.0) * r
-    return memo["reciprocal", x.ref]
+    r = 1.0 / x
+    return r, fma(-r, x, 1.0) * r
 
 
-def _powers(base, n, product):
-    first = base if isinstance(base, Value) else base[0]
-    memo = first.builder.memo
-    key = product.__name__, first.ref
-    memo[key, 1] = base
+def _power(base: Any, key: tuple[Any, ...], n: int, product: Callable[[Any, Any], Any]) -> Any:
+    """Return the nth power of `base`; the powers on the way are kept under `key`."""
+    memo = (base if isinstance(base, Value) else base[0]).builder.memo
+    known: dict[int, Any] = memo.setdefault(key, {1: base})
     for k in _chain(n):
-        if (key, k) not in memo:
+        if k not in known:
             a, b = factors(k)
-            memo[key, k] = product(memo[key, a], memo[key, b])
-    return memo[key, n]
-
-
-def _plain_product(a: Value, b: Value) -> Value:
-    return a * b
+            known[k] = product(known[a], known[b])
+    return known[n]
 
 
 def _twofold_product(a: Twofold, b: Twofold) -> Twofold:
