@@ -73,7 +73,7 @@ def worst_error(xs, got, exact, dtype="f64", floor=0.0):
             if smallest < abs(want) < largest:
                 ulp = float(np.spacing(max(kind(abs(float(want))), kind(floor))))
                 errors.append(float(abs(mpmath.mpf(float(value)) - want) / ulp))
-    assert len(errors) > len(xs) / 2
+    assert len(errors) > 30
     return max(errors)
 
 
@@ -138,21 +138,32 @@ def rounded_once(a, b, c):
     try:
         return float(exact)
     except OverflowError:
-        return math.copysign(math.inf, exact)
+        return math.inf if exact > 0 else -math.inf
 
 
 def test_fma_is_rounded_once():
     draw = np.random.default_rng(3)
     n = 3000
-    a, b = (numbers_with_all_exponents(draw, n, -500, 500) for _ in "ab")
+    a, b = (numbers_with_all_exponents(draw, n, -440, 440) for _ in "ab")
     c = a * b * np.ldexp(draw.uniform(-2.0, 2.0, n), draw.integers(-130, 130, n))
     c[:600] = -(a * b)[:600]  # what remains is the rounding error of the product
     a[600:900], b[600:900] = 1 + draw.integers(1, 50, (2, 300)) * 2.0**-52  # halfway cases
     c[600:900] = draw.choice([-1.0, 1.0], 300) * np.ldexp(1.0, draw.integers(-110, 4, 300))
     c[900] = 0.0
+    assert_rounded_once(a, b, c)
+
+
+def test_fma_up_to_the_ends_of_the_range():
+    draw = np.random.default_rng(8)
+    assert_rounded_once(*[numbers_with_all_exponents(draw, 2000, -1022, 1024) for _ in "abc"])
+    a, b = (numbers_with_all_exponents(draw, 1000, 500, 530) for _ in "ab")
+    assert_rounded_once(a, b, -numbers_with_all_exponents(draw, 1000, 990, 1024))
+
+
+def assert_rounded_once(a, b, c):
     want = np.array([rounded_once(*abc) for abc in zip(a, b, c, strict=True)])
     normal = (np.abs(want) >= 2.3e-308) | (want == 0)
-    assert normal.sum() > 2900
+    assert normal.sum() > 0.7 * len(a)
     np.testing.assert_array_equal(applied("fma", a, b, c)[normal], want[normal])
 
 

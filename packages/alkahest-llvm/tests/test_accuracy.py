@@ -1,6 +1,6 @@
 """Errors of the math kernels in ulps, against mpmath.
 
-`ALKAHEST_ULP_POINTS=200000 pytest -s packages/alkahest-llvm/tests/test_accuracy.py` measures with more points and prints
+`ALKAHEST_ULP_POINTS=200000 pytest packages/alkahest-llvm/tests/test_accuracy.py` measures with more points and prints
 the largest error of each; the table in `vecmath/README.md` is made with it.
 """
 

@@ -36,7 +36,8 @@ def ptx(text, returned, real, names):
     arguments = ", ".join(f"{real} %x" for _ in names)
     module = llvm.parse_assembly(
         f'target triple = "nvptx64-nvidia-cuda"\n{text}\ndefine ptx_kernel void @main(ptr %p, ptr %o) {{\n'
-        f"  %x = load {real}, ptr %p\n  %y = call {returned} @f({arguments})\n  store {returned} %y, ptr %o\n  ret void\n}}\n"
+        f"  %x = load {real}, ptr %p\n  %y = call {returned} @f({arguments})\n  store {returned} %y, ptr %o\n"
+        "  ret void\n}\n"
     )
     module.verify()
     module.data_layout = str(machine.target_data)

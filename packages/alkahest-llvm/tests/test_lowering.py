@@ -81,7 +81,7 @@ def test_the_largest_tape(backend):
     out = np.empty((2, 21))
     kernel.call_columns(21, [(x.ctypes.data, 8)], [(row.ctypes.data, 8) for row in out])
     want = x.copy()
-    for k in range(LARGEST_TAPE // 5):
+    for _ in range(LARGEST_TAPE // 5):
         want = -np.minimum((want * 1.0000001 + 0.25) - x, 7.0)
     np.testing.assert_array_equal(out, [want, x])
     assert kernel.scalar(float(x[3])) == [want[3], x[3]]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MAX_INSTRUCTIONS = 2_000
 
 # XLA compiles for one length at a time: these serve all of them. A block of the largest stays in the cache.
-BLOCKS = (65_536, 16_384, 4_096, 1_024, 256, 64)
+BLOCKS = (64, 256, 1_024, 4_096, 16_384, 65_536)
+PADDED_UP_TO = 4_096  # points: so few take less time than another call
 
 # XLA's algebraic simplifier turns (x + 1e16) - 1e16 into x, and x / 3 into x * (1/3): it stays off.
 STRICT = {"xla_disable_hlo_passes": "algsimp"}
@@ -55,7 +56,7 @@ class XlaBackend:
     def compile(self, tape: Tape, options: CompileOptions) -> XlaKernel:
         """Return a kernel, compiled for whole blocks; other lengths are compiled when they first occur."""
         kernel = XlaKernel(tape, options)
-        kernel.executable(BLOCKS[0], (False,) * len(tape.inputs))
+        kernel.executable(BLOCKS[-1], (False,) * len(tape.inputs))
         return kernel
 
 
@@ -79,7 +80,7 @@ class XlaKernel:
     def artifacts(self) -> Mapping[str, str]:
         """The StableHLO text that XLA compiles, for a block of the largest length."""
         if not self._stablehlo:
-            self._stablehlo = self._lower(BLOCKS[0], (False,) * self.n_inputs).as_text()
+            self._stablehlo = self._lower(BLOCKS[-1], (False,) * self.n_inputs).as_text()
         return {"stablehlo": self._stablehlo}
 
     def _lower(self, block: int, single: tuple[bool, ...]) -> Any:
@@ -122,14 +123,18 @@ class XlaKernel:
 def spans(n: int) -> tuple[int, list[int]]:
     """Return the length of the blocks that cover `n` points, and where they start.
 
-    The last block ends at `n` and may overlap the one before it; one that is longer than `n` must be padded.
+    Few points are one block, longer than `n` and to be padded; else the last block overlaps the one before it.
 
     >>> spans(1000)
-    (256, [0, 256, 512, 744])
+    (1024, [0])
+    >>> spans(10_000)
+    (4096, [0, 4096, 5904])
     """
-    block = next((b for b in BLOCKS if b <= n), BLOCKS[-1])
-    starts = list(range(0, max(n - block, 0) + 1, block))
-    return block, starts if starts[-1] + block >= n else [*starts, n - block]
+    if n <= PADDED_UP_TO:
+        return min([b for b in BLOCKS if b >= n]), [0]
+    block = max([b for b in BLOCKS if b <= n])
+    starts = list(range(0, n - block + 1, block))
+    return block, starts if starts[-1] + block == n else [*starts, n - block]
 
 
 def _block(column: NDArray[Any], start: int, block: int) -> NDArray[Any]:

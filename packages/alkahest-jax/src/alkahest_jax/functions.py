@@ -30,12 +30,16 @@ def in_double(function: Callable[..., Array]) -> Callable[..., Array]:
 def add(x: Array, y: Array) -> Array:
     """Return the sum."""
     # XLA's front end drops `x + 0.0`, which is wrong at -0.0: hide the zero from it.
-    return jnp.add(*[lax.optimization_barrier(v) if isinstance(v, np.generic) and v == 0 else v for v in (x, y)])
+    return jnp.add(*[lax.optimization_barrier(v) if _is_constant(v, 0) else v for v in (x, y)])
 
 
 def power(x: Array, y: Array) -> Array:
     """Return `x` to the power `y`; a constant 2 becomes a product."""
-    return jnp.multiply(x, x) if isinstance(y, np.generic) and y == 2 else jnp.power(x, y)
+    return jnp.multiply(x, x) if _is_constant(y, 2) else jnp.power(x, y)
+
+
+def _is_constant(value: Array, number: float) -> bool:
+    return isinstance(value, np.generic) and bool(value == number)
 
 
 def sign(x: Array) -> Array:

@@ -18,7 +18,8 @@ def alkahest_backends() -> list[BackendInfo]:
             factory="alkahest_jax.backend:XlaBackend",
             targets=frozenset({"xla"}),
             lowers="jax",
-            cost=Cost(setup=8e-2, per_node=4e-4, launch=1.2e-5, per_op=2e-9),
+            # `alkahest calibrate`, 2026-11-21, 2 cores
+            cost=Cost(setup=6e-2, per_node=3.8e-4, launch=2e-5, per_op=5e-9),
             install=INSTALL,
             dtypes=frozenset({"f64", "f32"}),
         )

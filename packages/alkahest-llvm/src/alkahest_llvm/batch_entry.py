@@ -79,7 +79,7 @@ define internal ptr @place(ptr %scratch, i64 %k, i64 %chunk) alwaysinline {
 }
 
 ; Fill the kernel's table for running in place: columns themselves, repeated values as a filled block of stride 0.
-define internal void @table_in_place(ptr %table, ptr %columns, i64 %n_in, i64 %total, ptr %scratch, i64 %lanes) nounwind {
+define internal void @table_in_place(ptr %table, ptr %columns, i64 %total, ptr %scratch, i64 %lanes) nounwind {
 entry:
   br label %next
 next:
@@ -228,7 +228,7 @@ direct:
   %some = icmp ne i64 %blocks, 0
   br i1 %some, label %run, label %direct.done
 run:
-  call void @table_in_place(ptr %memory, ptr %columns, i64 %n_in, i64 %total, ptr %scratch, i64 %lanes)
+  call void @table_in_place(ptr %memory, ptr %columns, i64 %total, ptr %scratch, i64 %lanes)
   call void %kernel(i64 %blocks, ptr %memory, ptr %frame)
   br label %direct.done
 direct.done:

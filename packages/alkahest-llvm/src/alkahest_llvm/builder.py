@@ -49,7 +49,8 @@ class Value:
 
     `+ - * /` and unary `-` work on numbers, `& | ^ << >>` on integers and truth values (`>>` is logical), `~` on truth
     values; `< <= > >=` compare and give truth values, false where a nan takes part. For equality there are the
-    functions `equal` and `unequal` of `operations`. A Python number on either side becomes a constant of the other side's type.
+    functions `equal` and `unequal` of `operations`. A Python number on either side becomes a constant of the other's
+    type.
     """
 
     __slots__ = ("builder", "kind", "number", "ref")
@@ -200,7 +201,7 @@ class Builder:
         return self.emit(result or kind, f"call {returns} {full}({refs})")
 
     def convert(self, opcode: str, value: Value, kind: str) -> Value:
-        """Convert to the element type `kind` by `bitcast`, `fpext`, `fptrunc`, `sitofp`, `uitofp`, `trunc` or `zext`."""
+        """Convert to the element type `kind` by `bitcast`, `fpext`, `fptrunc`, `sitofp`, `uitofp`, `trunc`, `zext`."""
         if value.kind == kind:
             return value
         key = (opcode, value.ref, kind)

@@ -11,31 +11,35 @@ from alkahest_llvm.module_text import ModuleText, kernel_text, symbol
 from alkahest_llvm.vecmath.registry import HOST_FUNCTIONS, find
 
 LEVEL = 2
-_ATTRIBUTES = "nounwind"
 _loaded: dict[tuple[str, int], engine.Code] = {}
 
 
 def addresses(wanted: set[tuple[str, int]]) -> dict[str, int]:
     """Return the addresses of kernels, given as (name, width), by symbol; those not loaded yet are compiled."""
     with engine.lock:
-        return {symbol(name, width): _code(name, width)[symbol(name, width)] for name, width in sorted(wanted)}
+        missing = wanted - _loaded.keys()
+        if missing:
+            _load(missing)
+        return {symbol(*kernel): _loaded[kernel][symbol(*kernel)] for kernel in wanted}
 
 
-def _code(name: str, width: int) -> engine.Code:
-    found = _loaded.get((name, width))
-    if found is None:
-        found = _loaded[name, width] = _compile(name, width)
-    return found
-
-
-def _compile(name: str, width: int) -> engine.Code:
-    kernel = find(name)
+def _load(missing: set[tuple[str, int]]) -> None:
+    """Compile kernels, and those that they call, as one module: a module costs as much as a kernel."""
     module = ModuleText("call")
-    module.define(kernel_text(module, kernel, width, attributes=_ATTRIBUTES))
-    imports = addresses(module.imports)
-    if kernel.body is None:
-        imports[kernel.host_symbol] = host_address(HOST_FUNCTIONS[name][0])
-    return engine.load(str(module), [symbol(name, width)], imports, LEVEL)
+    written: set[tuple[str, int]] = set()
+    imports: dict[str, int] = {}
+    while missing:
+        name, width = min(missing)
+        kernel = find(name)
+        module.define(kernel_text(module, kernel, width, attributes="nounwind"), f"@{symbol(name, width)}")
+        if kernel.body is None:
+            imports[kernel.host_symbol] = host_address(HOST_FUNCTIONS[name][0])
+        written.add((name, width))
+        missing = (missing | module.imports) - written - _loaded.keys()
+    outside = module.imports - written
+    imports |= {symbol(*kernel): _loaded[kernel][symbol(*kernel)] for kernel in outside}
+    code = engine.load(str(module), [symbol(*kernel) for kernel in written], imports, LEVEL)
+    _loaded.update(dict.fromkeys(written, code))
 
 
 @cache

@@ -36,19 +36,21 @@ class ModuleText:
         self._defined: set[str] = set()
 
     def __str__(self) -> str:
-        parts = [*self._declarations.values(), *self._tables.values(), *self._definitions]
+        declared = [text for name, text in self._declarations.items() if name not in self._defined]
+        parts = [*declared, *self._tables.values(), *self._definitions]
         if self.uses_rare_branches:
             parts.append('!0 = !{!"branch_weights", i32 1, i32 1000000}')
         return "\n".join([*parts, ""])
 
     def declare(self, name: str, signature: str) -> None:
         """Declare an external function once."""
-        if name not in self._declarations and name not in self._defined:
+        if name not in self._declarations:
             self._declarations[name] = f"declare {signature}"
 
-    def define(self, text: str) -> None:
-        """Append the text of a definition."""
+    def define(self, text: str, name: str = "") -> None:
+        """Append the text of a definition; `name` is given where the module may also declare it."""
         self._definitions.append(text)
+        self._defined.add(name)
 
     def table(self, name: str, kind: str, entries: Sequence[float | int]) -> str:
         """Add a constant table once and return its name."""
@@ -82,7 +84,8 @@ class ModuleText:
         name = f"@{symbol(kernel.name, 1)}"
         if name not in self._defined and kernel.body is not None:
             self._defined.add(name)
-            self.define(kernel_text(self, kernel, 1, linkage="internal ", attributes="alwaysinline nounwind"))
+            text = kernel_text(self, kernel, 1, linkage="internal ", attributes="alwaysinline nounwind")
+            self.define(text, name)
 
 
 def result_type(kernel: Kernel, vector: str) -> str:

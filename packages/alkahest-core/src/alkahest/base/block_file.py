@@ -90,12 +90,12 @@ def read_blocks(path: str | os.PathLike[str], kind: str, version: int, *, writte
     while True:
         header = _HEADER.fullmatch(raw, start, start + _HEADER_BYTES)
         if header is None:
-            what = "it is cut off" if len(raw) < start + _HEADER_BYTES else "this is no header of a block"
-            raise damaged(what, min(start, len(raw)))
+            what = "it is cut off" if len(raw) < start + _HEADER_BYTES else "no block begins here"
+            raise damaged(what, start)
         begin = start + _HEADER_BYTES
         end = begin + int(header[1], 16)
         if end > len(raw):
-            raise damaged("it is cut off", len(raw))
+            raise damaged("it ends within the block that begins here", start)
         content = _content(raw[begin:end], int(header[2], 16), start)
         if content is None:
             if end < len(raw):

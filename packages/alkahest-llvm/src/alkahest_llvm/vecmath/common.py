@@ -64,5 +64,5 @@ def not_normal_positive(x: Value) -> Value:
 
 
 def patch(unusual: Value, usual: Value, rare: Callable[[], Value]) -> Value:
-    """Return `usual`, and in the lanes where `unusual` holds the value of `rare()`, which is skipped if there are none."""
+    """Return `usual`, and the value of `rare()` in the lanes where `unusual` holds; it is skipped if there are none."""
     return usual.builder.if_any(unusual, lambda: [select(unusual, rare(), usual)], [usual])[0]

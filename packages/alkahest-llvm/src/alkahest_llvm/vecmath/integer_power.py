@@ -32,7 +32,7 @@ def twofold_power(x: Value, n: int) -> Value:
     second double itself underflows, for results below 1e-290, the error may reach 1 ulp.
     """
     start = (x, None) if n > 0 else _reciprocal(x)
-    high, low = _power(start, ("twofold power", x.ref, n > 0), abs(n), _twofold_product)
+    high, low = _power(start, ("twofold power", start[0].ref), abs(n), _twofold_product)
     if low is None:
         return high
     total = high + low
@@ -41,19 +41,22 @@ def twofold_power(x: Value, n: int) -> Value:
 
 
 def _reciprocal(x: Value) -> Twofold:
-    r = 1.0 / x
-    return r, fma(-r, x, 1.0) * r
+    memo = x.builder.memo
+    if ("reciprocal", x.ref) not in memo:
+        r = 1.0 / x
+        memo["reciprocal", x.ref] = r, fma(-r, x, 1.0) * r
+    return memo["reciprocal", x.ref]
 
 
 def _power(base: Any, key: tuple[Any, ...], n: int, product: Callable[[Any, Any], Any]) -> Any:
     """Return the nth power of `base`; the powers on the way are kept under `key`."""
     memo = (base if isinstance(base, Value) else base[0]).builder.memo
-    known: dict[int, Any] = memo.setdefault(key, {1: base})
+    memo[key, 1] = base
     for k in _chain(n):
-        if k not in known:
+        if (key, k) not in memo:
             a, b = factors(k)
-            known[k] = product(known[a], known[b])
-    return known[n]
+            memo[key, k] = product(memo[key, a], memo[key, b])
+    return memo[key, n]
 
 
 def _twofold_product(a: Twofold, b: Twofold) -> Twofold:

@@ -1,7 +1,7 @@
 """asin, acos and atan.
 
-Method: reduction to |t| <= tan(pi/8), respectively |s| <= 1/2, with the error of the reduction carried, and a polynomial
-(as in FreeBSD's e_asin.c and s_atan.c, Sun Microsystems, 1993).
+Method: reduction to |t| <= tan(pi/8), respectively |s| <= 1/2, with the error of the reduction carried, and a
+polynomial (as in FreeBSD's e_asin.c and s_atan.c, Sun Microsystems, 1993).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """log, log2, log10, log1p.
 
-Method: x = 2^k m with sqrt(1/2) <= m < sqrt 2, log m = 2 atanh(s) with s = (m - 1) / (m + 1), and the rounding-aware sum
-of FreeBSD's e_log.c (K. C. Ng, Sun Microsystems, 1993).
+Method: x = 2^k m with sqrt(1/2) <= m < sqrt 2, log m = 2 atanh(s) with s = (m - 1) / (m + 1), and the rounding-aware
+sum of FreeBSD's e_log.c (K. C. Ng, Sun Microsystems, 1993).
 """
 
 from __future__ import annotations

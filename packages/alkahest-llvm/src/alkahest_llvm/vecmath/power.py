@@ -103,7 +103,7 @@ def _at_zero_and_infinity(v: Value, size: Value, y: Value) -> Value:
 
 
 def _sign(v: Value, x: Value, y: Value) -> Value:
-    """Give x^y, computed for |x|, the sign of x where y is odd, and make it nan where x < 0 is finite and y no integer."""
+    """Give |x|^y the sign of x where y is odd; it is nan where x < 0 is finite and y no integer."""
     integer = rint(y).compare("eq", y)
     half = y * 0.5
     odd = integer & rint(half).compare("ne", half)

@@ -103,7 +103,7 @@ def sin_fast(x: Value) -> Value:
 
 @kernel("cos_fast")
 def cos_fast(x: Value) -> Value:
-    """Return cos x in about half the time of `cos`, with an error below 2.2 ulp: a sine beside an odd multiple of pi/2."""
+    """Return cos x in about half the time of `cos`, with an error below 2.2 ulp: a sine beside an odd multiple."""
     shifted = fma(x, 1.0 / PI[0], -0.5) + SHIFT
     k = fma(shifted - SHIFT, 2.0, 1.0)
     r = fma(-k, HALF_PI[2], fma(-k, HALF_PI[1], fma(-k, HALF_PI[0], x)))
