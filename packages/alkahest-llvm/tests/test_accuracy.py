@@ -77,7 +77,7 @@ FUNCTIONS = {
     "digamma": (
         mpmath.digamma,
         [uniform(0, 3), uniform(1.4, 1.5), uniform(0, 30), powers(-300, 300, signs=False)],
-        3.0,
+        4.0,
     ),
 }
 POWERS = {

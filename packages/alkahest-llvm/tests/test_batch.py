@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from alkahest.extend import CompileOptions, Instr, Tape
+from alkahest.extend import ArityError, CompileOptions, Instr, Tape
 from alkahest.testing.suites import run
 from alkahest_llvm.backend import LLVMBackend, LLVMFastBackend
 
@@ -93,3 +93,8 @@ def test_threads_call_and_compile_at_once(compiled):
         for k, (got, at_zero) in enumerate(pool.map(work, range(24))):
             np.testing.assert_allclose(got, want, rtol=1e-15)
             assert at_zero == 1.0 + k
+
+
+def test_a_wrong_number_of_columns_is_refused(compiled):
+    with pytest.raises(ArityError, match="2 input and 1 output columns"):
+        compiled(SUM).call_columns(1, [(0, 8)], [(0, 8)])

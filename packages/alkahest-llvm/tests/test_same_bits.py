@@ -7,7 +7,7 @@ from alkahest.extend import CompileOptions, Instr, Tape, prim_names
 from alkahest.testing.corpus import corpus, op_domain, op_tape, sample, special_points
 from alkahest.testing.suites import run
 from alkahest_llvm.backend import LLVMBackend, LLVMFastBackend
-from alkahest_llvm.codegen import bulk_module, missing_ops
+from alkahest_llvm.codegen import missing_ops
 from alkahest_llvm.kernel import LLVMKernel
 
 OPS = [op for op in prim_names() if not missing_ops(op_tape(op))]
@@ -21,8 +21,7 @@ def variants(tape, options):
     yield LLVMBackend().compile(tape, options)
     yield LLVMFastBackend().compile(tape, options)
     for width, style, level in [(1, "call", 2), (2, "inline", 1), (4, "call", 0), (8, "inline", 2), (8, "call", 2)]:
-        emitted = bulk_module(tape, options, width=width, style=style)
-        yield LLVMKernel(tape, options, emitted, width=width, level=level, style=style)
+        yield LLVMKernel(tape, options, width=width, level=level, style=style)
 
 
 def bits(values):

@@ -222,7 +222,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
 
 
 def test_saving_replaces_a_file(tmp_path):
-    path, raw = saved(tmp_path)
+    path, _ = saved(tmp_path)
     ExprPool().save(path)
     assert len(ExprPool.load(path)) == 0
     assert [p.name for p in tmp_path.iterdir()] == ["pool"]

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from alkahest.extend import CompileOptions, Tape
 from alkahest_llvm import engine
-from alkahest_llvm.codegen import bulk_module, missing_ops
+from alkahest_llvm.codegen import missing_ops
 from alkahest_llvm.kernel import LLVMKernel
 from alkahest_llvm.module_text import KernelStyle
 from alkahest_llvm.targets import host_target
@@ -41,9 +41,7 @@ class LLVMBackend:
 
     def compile(self, tape: Tape, options: CompileOptions) -> LLVMKernel:
         """Return the machine code of a tape."""
-        width, style = host_target().lanes, self._style(tape)
-        emitted = bulk_module(tape, options, width=width, style=style)
-        return LLVMKernel(tape, options, emitted, width=width, level=self.level, style=style)
+        return LLVMKernel(tape, options, level=self.level, style=self._style(tape), width=host_target().lanes)
 
     def _style(self, tape: Tape) -> KernelStyle:
         kernels = sum(instr.op in _KERNEL_OPS for instr in tape.instrs)

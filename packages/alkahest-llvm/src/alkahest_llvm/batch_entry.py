@@ -15,19 +15,9 @@ from alkahest_llvm import engine
 _SCRATCH_BYTES = 32768
 _LONGEST_CHUNK = 512
 
-# `alkahest_drive(n, columns, n_in, n_out, kernel, lanes, frame_bytes)`; columns holds (address, stride) pairs, inputs
-# first; the kernel wants frame_bytes of memory of its own.
-#
-# Where every stride is the element size (inputs: or 0), the kernel runs in place over n / lanes blocks, reading a
-# repeated value from a block filled with it. What is left of n, or all of it with other strides, goes through scratch
-# columns in chunks: gathered, padded with its last number so that nothing outside is read, evaluated, scattered.
-# Inputs of a chunk are all read before an output is written, so an output may be an input's memory.
-# Returns 0, or 1 where no memory for scratch could be had.
-_DRIVER = """
-declare ptr @malloc(i64)
-declare void @free(ptr)
-
-define internal void @gather(ptr %to, ptr %from, i64 %stride, i64 %count, i64 %padded) nounwind {
+# Copies `count` numbers from places `stride` bytes apart to adjacent ones and repeats the last up to `padded`; and back.
+_COPIES = """
+define void @alkahest_gather(ptr %to, ptr %from, i64 %stride, i64 %count, i64 %padded) nounwind {
 entry:
   br label %copy
 copy:
@@ -54,7 +44,7 @@ done:
   ret void
 }
 
-define internal void @scatter(ptr %to, ptr %from, i64 %stride, i64 %count) nounwind {
+define void @alkahest_scatter(ptr %to, ptr %from, i64 %stride, i64 %count) nounwind {
 entry:
   br label %copy
 copy:
@@ -70,6 +60,21 @@ copy:
 done:
   ret void
 }
+"""
+
+# `alkahest_drive(n, columns, n_in, n_out, kernel, lanes, frame_bytes)`; columns holds (address, stride) pairs, inputs
+# first; the kernel wants frame_bytes of memory of its own.
+#
+# Where every stride is the element size (inputs: or 0), the kernel runs in place over n / lanes blocks, reading a
+# repeated value from a block filled with it. What is left of n, or all of it with other strides, goes through scratch
+# columns in chunks: gathered, padded with its last number so that nothing outside is read, evaluated, scattered.
+# Inputs of a chunk are all read before an output is written, so an output may be an input's memory.
+# Returns 0, or 1 where no memory for scratch could be had.
+_DRIVER = """
+declare ptr @malloc(i64)
+declare void @free(ptr)
+declare void @alkahest_gather(ptr, ptr, i64, i64, i64)
+declare void @alkahest_scatter(ptr, ptr, i64, i64)
 
 ; The place of column k in scratch, and its address and stride in the table of pairs.
 define internal ptr @place(ptr %scratch, i64 %k, i64 %chunk) alwaysinline {
@@ -96,7 +101,7 @@ next:
   br i1 %repeated, label %fill, label %plain
 fill:
   %block = call ptr @place(ptr %scratch, i64 %k, i64 %lanes)
-  call void @gather(ptr %block, ptr %address, i64 0, i64 %lanes, i64 %lanes)
+  call void @alkahest_gather(ptr %block, ptr %address, i64 0, i64 %lanes, i64 %lanes)
   br label %filled
 plain:
   br label %filled
@@ -136,7 +141,7 @@ collect:
   %stride = load i64, ptr %from.stride
   %skip = mul i64 %stride, %first
   %source = getelementptr i8, ptr %address, i64 %skip
-  call void @gather(ptr %place, ptr %source, i64 %stride, i64 %count, i64 %padded)
+  call void @alkahest_gather(ptr %place, ptr %source, i64 %stride, i64 %count, i64 %padded)
   br label %in.next
 in.next:
   %k1 = add i64 %k, 1
@@ -156,7 +161,7 @@ out:
   %o.skip = mul i64 %o.stride, %first
   %o.target = getelementptr i8, ptr %o.address, i64 %o.skip
   %o.place = call ptr @place(ptr %scratch, i64 %m, i64 %chunk)
-  call void @scatter(ptr %o.target, ptr %o.place, i64 %o.stride, i64 %count)
+  call void @alkahest_scatter(ptr %o.target, ptr %o.place, i64 %o.stride, i64 %count)
   %m1 = add i64 %m, 1
   %out.more = icmp ult i64 %m1, %total
   br i1 %out.more, label %out, label %done
@@ -259,15 +264,23 @@ class Driver(NamedTuple):
     """`call` is the driver as a ctypes function, which releases the interpreter lock; `code` keeps it loaded."""
 
     call: Any
-    code: engine.Code
+    code: tuple[engine.Code, ...]
 
 
 @cache
 def driver(real: str) -> Driver:
     """Return the driver for columns of "double" or "float"."""
-    text = _DRIVER.replace("REAL", real).replace("SIZE", "8" if real == "double" else "4")
-    text = text.replace("SCRATCH", str(_SCRATCH_BYTES)).replace("LONGEST", str(_LONGEST_CHUNK))
-    code = engine.load(text, ["alkahest_drive"], {}, level=2)
+    names = ("alkahest_gather", "alkahest_scatter")
+    copies = engine.load(_for_type(_COPIES, real), names, {}, level=2)
+    # Its own few instructions a call are as fast unoptimised, and are compiled several times faster.
+    main = engine.load(_for_type(_DRIVER, real), ["alkahest_drive"], {n: copies[n] for n in names}, level=0)
     i64, pointer = ctypes.c_int64, ctypes.c_void_p
     signature = ctypes.CFUNCTYPE(ctypes.c_int32, i64, pointer, i64, i64, pointer, i64, i64)
-    return Driver(signature(code["alkahest_drive"]), code)
+    return Driver(signature(main["alkahest_drive"]), (copies, main))
+
+
+def _for_type(text: str, real: str) -> str:
+    numbers = {"SIZE": 8 if real == "double" else 4, "SCRATCH": _SCRATCH_BYTES, "LONGEST": _LONGEST_CHUNK}
+    for word, number in numbers.items():
+        text = text.replace(word, str(number))
+    return text.replace("REAL", real)

@@ -20,6 +20,7 @@ Number: TypeAlias = "Value | float | int"
 
 _SUFFIX = {"double": "f64", "float": "f32", "i64": "i64", "i128": "i128", "i1": "i1"}
 _FLOATS = ("double", "float")
+RARELY = 90001  # the number of the metadata of branches that are rarely taken, out of the way of a caller's own
 _FLOAT_COMPARISON = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 _INTEGER_COMPARISON = {"lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge", "eq": "eq", "ne": "ne"}
 
@@ -287,7 +288,7 @@ class Builder:
         """Return `usual`, or what `rare()` gives where `condition` holds in any lane; `rare` runs only then."""
         before, inside, after = self.block, self.new_label("rare"), self.new_label("join")
         any_lane = condition.ref if self.width == 1 else self._any_lane(condition)
-        self.lines.append(f"  br i1 {any_lane}, label %{inside}, label %{after}, !prof !0")
+        self.lines.append(f"  br i1 {any_lane}, label %{inside}, label %{after}, !prof !{RARELY}")
         self.module.uses_rare_branches = True
         self.start_block(inside)
         with self._own_memo():

@@ -50,8 +50,9 @@ def emit_scalar_function(
     The text holds declarations of LLVM intrinsics, constant tables and kernels named `alkahest_…`, and last
     `define internal double @name(double %x0, …)`. With several outputs, or none, the function returns
     `[k x double]`; with `options.dtype == "f32"` it takes and returns `float`. Inputs that the tape ignores are still
-    parameters. There is no target triple in it: the caller puts that, and its own functions, into the same module,
-    and runs LLVM's optimisation passes. Raises `CompileError` where `host_only_ops` names an op.
+    parameters. There is no target triple in it, and its one metadata node has the number `builder.RARELY`: the caller
+    puts the triple and its own functions into the same module, and runs LLVM's optimisation passes. Raises
+    `CompileError` where `host_only_ops` names an op.
 
     >>> from alkahest.extend import CompileOptions, Instr, Tape
     >>> square = Tape(("x",), (), (Instr("mul", (0, 0)),), (1,))
@@ -162,13 +163,16 @@ def _loop(builder: Builder, tape: Tape, outputs: list[Value]) -> str:
     return "\n".join(lines)
 
 
-def scalar_module(tape: Tape, options: CompileOptions, *, style: KernelStyle) -> ModuleText:
-    """Return a module with `void alkahest_scalar(ptr in, ptr out)` over arrays of doubles, whatever the tape's type."""
-    module = ModuleText(style)
+def scalar_module(tape: Tape, options: CompileOptions) -> ModuleText:
+    """Return a module with `void alkahest_scalar(ptr in, ptr out)` over arrays of doubles, whatever the tape's type.
+
+    It calls math kernels: inlined scalar ones run no faster.
+    """
+    module = ModuleText("call")
     builder = new_builder(module, 1, options)
     outputs = write_body(builder, tape, _loaded_numbers(builder, tape))
     if len(builder.lines) > LONGEST_BODY:
-        module = ModuleText(style)
+        module = ModuleText("call")
         parts = PartsWriter(module, tape, 1, options).write()
         builder = new_builder(module, 1, options)
         builder.lines.append(f"  %frame = alloca [{max(parts.frame_size, 1)} x {builder.real}]")

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from alkahest.extend import CompileOptions, Tape
+from alkahest.extend import ArityError, CompileOptions, Tape
 from alkahest_llvm import engine, library
 from alkahest_llvm.batch_entry import driver
 from alkahest_llvm.body import REAL
-from alkahest_llvm.codegen import BULK, Emitted
+from alkahest_llvm.codegen import BULK, bulk_module
 from alkahest_llvm.module_text import KernelStyle
 
 
@@ -41,13 +41,16 @@ class Artifacts(Mapping[str, str]):
 
 
 class LLVMKernel:
-    """Machine code for one tape. It may be called from several threads at once."""
+    """Machine code for one tape. It may be called from several threads at once.
+
+    `level` is LLVM's code generation level, `style` says what becomes of math kernels in the batch loop, and `width`
+    how many points it takes at a time.
+    """
 
     releases_gil = True
 
-    def __init__(
-        self, tape: Tape, options: CompileOptions, emitted: Emitted, *, width: int, level: int, style: KernelStyle
-    ) -> None:
+    def __init__(self, tape: Tape, options: CompileOptions, *, level: int, style: KernelStyle, width: int) -> None:
+        emitted = bulk_module(tape, options, width=width, style=style)
         text = str(emitted.module)
         self.n_inputs = len(tape.inputs)
         self.n_outputs = len(tape.outputs)
@@ -55,7 +58,6 @@ class LLVMKernel:
         self._tape = tape
         self._options = options
         self._level = level
-        self._style: KernelStyle = style
         self._code = engine.load(text, [BULK], library.addresses(emitted.module.imports), level)
         self._constants = (self.n_inputs, self.n_outputs, self._code[BULK], width, emitted.frame_bytes)
         self._driver = driver(REAL[options.dtype])
@@ -63,6 +65,12 @@ class LLVMKernel:
 
     def call_columns(self, n: int, columns: Sequence[tuple[int, int]], out: Sequence[tuple[int, int]]) -> None:
         """Evaluate `n` points: (address, byte stride) per input column and per output column; stride 0 repeats."""
+        if len(columns) != self.n_inputs or len(out) != self.n_outputs:
+            raise ArityError(
+                f"the kernel wants {self.n_inputs} input and {self.n_outputs} output columns and was given "
+                f"{len(columns)} and {len(out)}.",
+                remedy="Pass one (address, stride) pair per input and per output of the tape.",
+            )
         table = self._table(*[number for pair in (*columns, *out) for number in pair])
         if self._driver.call(n, table, *self._constants):
             raise MemoryError("no memory for the scratch columns of a batch")
@@ -72,4 +80,4 @@ class LLVMKernel:
         """A C function that takes a list or tuple of numbers, or the numbers; compiled the first time it is read."""
         from alkahest_llvm.scalar_entry import scalar_function
 
-        return scalar_function(self._tape, self._options, level=self._level, style=self._style)
+        return scalar_function(self._tape, self._options, level=self._level)

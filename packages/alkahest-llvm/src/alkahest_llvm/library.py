@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import sys
 from functools import cache
 
 from alkahest_llvm import engine
@@ -54,5 +55,5 @@ def host_address(function: str) -> int:
 
 @cache
 def _math_library() -> ctypes.CDLL:
-    path = ctypes.util.find_library("m")
-    return ctypes.CDLL(path) if path else ctypes.CDLL(None)
+    path = "ucrtbase" if sys.platform == "win32" else ctypes.util.find_library("m")
+    return ctypes.CDLL(path)  # None: what this process has loaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from alkahest_llvm.builder import Builder, Value, literal
+from alkahest_llvm.builder import RARELY, Builder, Value, literal
 from alkahest_llvm.vecmath.registry import Kernel, find
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ModuleText:
         declared = [text for name, text in self._declarations.items() if name not in self._defined]
         parts = [*declared, *self._tables.values(), *self._definitions]
         if self.uses_rare_branches:
-            parts.append('!0 = !{!"branch_weights", i32 1, i32 1000000}')
+            parts.append(f'!{RARELY} = !{{!"branch_weights", i32 1, i32 1000000}}')
         return "\n".join([*parts, ""])
 
     def declare(self, name: str, signature: str) -> None:

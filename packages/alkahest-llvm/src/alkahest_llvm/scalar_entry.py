@@ -14,7 +14,6 @@ from typing import Any
 from alkahest.extend import ArityError, CompileOptions, Tape
 from alkahest_llvm import engine, library
 from alkahest_llvm.codegen import SCALAR, scalar_module
-from alkahest_llvm.module_text import KernelStyle
 
 _METH_FASTCALL = 0x0080
 _NUMBERS_ON_STACK = 64
@@ -295,14 +294,14 @@ class _MethodDef(ctypes.Structure):
     )
 
 
-def scalar_function(tape: Tape, options: CompileOptions, *, level: int, style: KernelStyle) -> Any:
+def scalar_function(tape: Tape, options: CompileOptions, *, level: int) -> Any:
     """Return the C function object for a tape.
 
     It takes a list or tuple of one number per input, or the numbers themselves, and returns a float, or a list of
     floats where the tape has several outputs. A wrong number of arguments raises `ArityError`, which is a `TypeError`;
     what is no number raises as `float()` does.
     """
-    module = scalar_module(tape, options, style=style)
+    module = scalar_module(tape, options)
     code = engine.load(str(module), [SCALAR], library.addresses(module.imports), level)
     record = _Record(code[SCALAR], len(tape.inputs), len(tape.outputs))
     new = ctypes.pythonapi["PyCFunction_NewEx"]
@@ -317,7 +316,7 @@ def scalar_function(tape: Tape, options: CompileOptions, *, level: int, style: K
 def _method() -> tuple[_MethodDef, engine.Code]:
     """Return the definition of the entry as a Python method, and its code."""
     imports = {name: _address(name) for name in _PYTHON_FUNCTIONS}
-    code = engine.load(_ENTRY.replace("ON_STACK", str(_NUMBERS_ON_STACK)), ["alkahest_call"], imports, level=2)
+    code = engine.load(_ENTRY.replace("ON_STACK", str(_NUMBERS_ON_STACK)), ["alkahest_call"], imports, level=0)
     doc = b"Evaluate at a list or tuple of numbers, or at the numbers."
     return _MethodDef(b"compiled", code["alkahest_call"], _METH_FASTCALL, doc), code
 

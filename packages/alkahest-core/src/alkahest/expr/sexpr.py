@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from alkahest.errors import FPCoreError
@@ -95,11 +96,13 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+@lru_cache(maxsize=4096)  # a file has few words, many times
 def is_symbol(text: str) -> bool:
     """Tell whether `text` is a symbol by FPCore's grammar, and no number."""
     return _SYMBOL.fullmatch(text) is not None and not any(n.fullmatch(text) for n in _NUMBERS)
 
 
+@lru_cache(maxsize=4096)
 def exact_number(text: str) -> Fraction | None:
     """Return the value of a rational, decimal or hexadecimal literal, None where `text` is none.
 

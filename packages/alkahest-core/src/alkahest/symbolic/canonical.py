@@ -111,9 +111,12 @@ def leaf_form(space: Workspace, ident: int, node: tuple[Any, ...]) -> Form:
         return node[1]
     if head == "rational":
         return Fraction(node[1], node[2])
-    if head == "float" and node[1] < 0:  # the sign of a float is arithmetic like any other
-        ident = space.intern(("float", -node[1], 1.0))
-        return Product(-1, {ident: 1}, ident)
+    if head == "float":
+        if node[1] < 0:  # the sign of a float is arithmetic like any other
+            ident = space.intern(("float", -node[1], 1.0))
+            return Product(-1, {ident: 1}, ident)
+        if node[1] == 0:
+            space.zeros.add(ident)
     return atom(ident)
 
 

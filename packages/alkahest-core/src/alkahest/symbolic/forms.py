@@ -112,6 +112,7 @@ class Workspace:
         self.index: dict[tuple[tuple[int, Exact], ...], int] = {}
         self.sums: dict[int, Sum] = {}  # sums that have been written, by node
         self.special: dict[int, Form] = {}  # atoms to be opened once their exponent is an integer
+        self.zeros: set[int] = set()  # float literals 0.0 and -0.0
         self.undefined: set[int] = set()  # atoms without a value
         self.closed: set[int] = set()  # what stayed whole because it is used elsewhere too
         self.layouts: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}

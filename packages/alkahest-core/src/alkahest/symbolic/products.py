@@ -38,7 +38,7 @@ def divide(space: Workspace, f: Form, g: Form) -> Form:
     """Return `f / g`; raises `Undefined` for a literal zero below."""
     if isinstance(g, Product) and not g.shared and len(g.items) > SMALL:
         coef = exact.power(g.coef, -1)
-        if coef is not None and not any([_is_zero_float(space, base) for base in g.items]):
+        if coef is not None and not _has_zero(space, g):
             g.coef, g.flipped, g.key, g.id = coef, not g.flipped, None, None
             return multiply(space, f, g)
     return multiply(space, f, power(space, g, -1))
@@ -193,7 +193,7 @@ def _power_of_number(space: Workspace, value: Exact, q: Exact) -> Form:
 def _integer_power(space: Workspace, f: Product, n: int) -> Product:
     if len(f.items) > (space.max_factors if f.shared else SMALL):
         f = closed_product(space, f)
-    if n < 0 and any([_is_zero_float(space, base) for base in f.items]):
+    if n < 0 and _has_zero(space, f):
         raise Undefined
     items: dict[int, Exact] = {}
     apart: list[int] = []
@@ -217,9 +217,8 @@ def _integer_power(space: Workspace, f: Product, n: int) -> Product:
     return _opened(space, out) if opened else out
 
 
-def _is_zero_float(space: Workspace, base: int) -> bool:
-    node = space.nodes[base]
-    return node[0] == "float" and node[1] == 0.0
+def _has_zero(space: Workspace, f: Product) -> bool:
+    return any([zero in f.items for zero in space.zeros])
 
 
 def _root(space: Workspace, f: Product, q: Exact) -> Form:

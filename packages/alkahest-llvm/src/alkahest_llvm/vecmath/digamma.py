@@ -19,7 +19,7 @@ def digamma(x: Value) -> Value:
 
     Positive arguments below 10 are brought to [1, 2) by the recurrence and a polynomial takes over, written around
     the root 1.4616… so that it keeps its sign and relative accuracy; from 10 on the asymptotic series. Negative
-    arguments are reflected. Error below 3 ulp for positive arguments, below 1e-15 (1 + |digamma(x)|) for negative.
+    arguments are reflected. Error below 4 ulp for positive arguments, below 4e-15 (1 + |digamma(x)|) for negative.
     """
     b = x.builder
     negative = x < 0.0
