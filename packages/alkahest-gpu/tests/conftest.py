@@ -108,8 +108,9 @@ class StandIn:
     def reset(self):
         self._library.standin_reset(*self._callbacks)
 
-    def fail(self, function, status, *, after=0):
-        self._library.standin_fail(function.encode(), status, after)
+    def fail(self, function, status, *, forever=False):
+        """Have the next call of a driver's function fail; `forever` has all later ones fail too."""
+        self._library.standin_fail(function.encode(), status, forever)
 
     def device(self, count=1, capability=(8, 6)):
         self._library.standin_device(count, *capability)

@@ -12,7 +12,7 @@ typedef int (*Launcher)(int module, const unsigned *grid_and_block, void *stream
 typedef int (*Loader)(const char *ptx, const char *kernel);
 
 static char failing[64];
-static int failure, countdown, initialized, depth, modules, devices = 1, major = 8, minor = 6;
+static int failure, countdown, sticky, stuck, initialized, depth, modules, devices = 1, major = 8, minor = 6;
 static char *memory[BLOCKS];
 static size_t sizes[BLOCKS];
 static Launcher launcher;
@@ -20,12 +20,13 @@ static Loader loader;
 
 void standin_reset(Launcher launch, Loader load) {
     memset(failing, 0, sizeof failing);
+    stuck = depth = 0;
     devices = 1, major = 8, minor = 6;
     launcher = launch, loader = load;
 }
-void standin_fail(const char *function, int status, int after) {
+void standin_fail(const char *function, int status, int forever) {
     strncpy(failing, function, sizeof failing - 1);
-    failure = status, countdown = after;
+    failure = status, countdown = 0, sticky = forever;
 }
 void standin_device(int count, int cc_major, int cc_minor) { devices = count, major = cc_major, minor = cc_minor; }
 int standin_allocated(void) {
@@ -37,7 +38,11 @@ int standin_depth(void) { return depth; }
 int standin_modules(void) { return modules; }
 
 static int enter(const char *function, int needs_context) {
-    if (!strcmp(function, failing) && countdown-- == 0) return failure;
+    if (stuck) return failure;
+    if (!strcmp(function, failing) && countdown-- == 0) {
+        stuck = sticky;
+        return failure;
+    }
     if (strcmp(function, "cuInit") && !initialized) return NOT_INITIALIZED;
     return needs_context && depth == 0 ? INVALID_CONTEXT : 0;
 }
@@ -50,7 +55,6 @@ static int inside(uint64_t address, size_t size) {
 }
 
 int cuInit(unsigned flags) { ENTER(0); initialized = 1; return flags ? INVALID_VALUE : devices ? 0 : NO_DEVICE; }
-int cuDeviceGetCount(int *count) { ENTER(0); *count = devices; return 0; }
 int cuDeviceGet(int *device, int ordinal) { ENTER(0); *device = ordinal; return ordinal < devices ? 0 : 101; }
 int cuDeviceGetName(char *name, int length, int device) { ENTER(0); strncpy(name, "Stand-in", length); return device; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {

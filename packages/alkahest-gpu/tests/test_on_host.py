@@ -55,5 +55,5 @@ def test_outputs_that_are_inputs_and_constants(host_kernel):
     kernel = host_kernel(Tape(("x", "unused"), (2.5,), (), (2, 0, 0)))
     x = np.arange(5.0)
     out = np.empty((3, 5))
-    kernel.launch(1, 2, [x.ctypes.data, 0, *[row.ctypes.data for row in out]], 5)
+    kernel.launch(1, 2, [x.ctypes.data, x.ctypes.data, *[row.ctypes.data for row in out]], 5)
     np.testing.assert_array_equal(out, [[2.5] * 5, x, x])

@@ -24,8 +24,10 @@ from alkahest_gpu.nvptx import ARCHITECTURES, INLINED_KERNELS, MAX_COLUMNS, MAX_
 PRODUCT_AND_SUM = Tape(("x", "y"), (), (Instr("mul", (0, 0)), Instr("add", (2, 1))), (3,))
 # What a scientist's formula needs at least; more may come.
 NEEDED = frozenset(
-    "add sub mul div neg fma pow abs sign floor ceil trunc round round_away min max fmin fmax copysign sqrt cbrt exp expm1"
-    " log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh lt le gt ge eq ne and or not where".split()
+    """
+    add sub mul div neg fma pow abs sign floor ceil trunc round round_away min max fmin fmax copysign sqrt cbrt exp
+    expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh lt le gt ge eq ne and or not where
+    """.split()
 )
 
 
@@ -73,10 +75,8 @@ def test_the_kernel_of_a_small_formula():
     signature = re.search(r"\.visible \.entry axpy\((.*?)\)", ptx, re.S)
     assert [p.split()[1] for p in signature[1].split(",")] == [".u64"] * 4
     in_loop = ptx.split("$L__BB0_2:")[1].split("bra")[0]
-    assert re.findall(r"^\t((?:ld|st|fma|mul|add)\.[\w.]*)", in_loop, re.M) == [
-        *("add.s64", "ld.global.nc.b64", "add.s64", "ld.global.nc.b64"),
-        *("fma.rn.f64", "add.s64", "st.global.b64", "add.s64", "add.s64"),
-    ]
+    found = re.findall(r"^\t(ld\.global\.nc|st\.global|fma\.rn\.f64|mul\.rn\.f64|add\.rn\.f64|call)", in_loop, re.M)
+    assert found == ["ld.global.nc", "ld.global.nc", "fma.rn.f64", "st.global"]
 
 
 def test_without_contraction_every_operation_is_rounded():
@@ -159,7 +159,7 @@ def test_names_that_ptx_does_not_take(name):
         emit_ptx(op_tape("sin"), name=name)
 
 
-@pytest.mark.parametrize("name", ["add", "tid", "entry", "_x", "main", "x0", "entry", "loop"])
+@pytest.mark.parametrize("name", ["add", "tid", "entry", "_x", "main", "x0", "loop"])
 def test_names_that_look_like_instructions_are_fine(assembles, name):
     assembles(emit_ptx(op_tape("sin"), name=name), "sm_80")
 

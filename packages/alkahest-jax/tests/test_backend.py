@@ -225,6 +225,15 @@ def test_without_jax_the_error_says_what_to_install():
     assert "runs on" in said
 
 
+def test_a_jax_that_breaks_at_import_is_unavailable(tmp_path):
+    (tmp_path / "jax.py").write_text("raise RuntimeError('jaxlib version 0.1 is incompatible')")
+    said = python(
+        "from alkahest_jax.backend import XlaBackend; print(XlaBackend().unavailable())",
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+    )
+    assert "JAX cannot be imported: jaxlib version 0.1 is incompatible" in said
+
+
 def test_a_jax_without_devices_is_unavailable():
     said = python(
         "from alkahest_jax.backend import XlaBackend; print(XlaBackend().unavailable())", JAX_PLATFORMS="nonsense"

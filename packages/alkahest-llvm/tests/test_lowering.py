@@ -1,12 +1,14 @@
 """Lowering rules: a third party's own, what is refused, and which products are fused."""
 
+import math
+
 import numpy as np
 import pytest
 
 import alkahest_llvm
 from alkahest.extend import CompileError, CompileOptions, Instr, Tape, lowering_rules
 from alkahest_llvm.backend import LARGEST_TAPE, LLVMBackend, LLVMFastBackend
-from alkahest_llvm.codegen import emit_scalar_function
+from alkahest_llvm.codegen import emit_scalar_function, host_only_ops
 from alkahest_llvm.fusing import plan
 
 BACKENDS = [LLVMBackend, LLVMFastBackend]
@@ -22,12 +24,18 @@ def shifted(builder, x, *, by):
     return x + by
 
 
+def twice_erf(builder, x):
+    return builder.kernel("erf", x) * 2.0
+
+
 @pytest.fixture
 def own_rules(monkeypatch):
-    """Set the two rules for as long as a test runs, without declaring primitives that other tests would see."""
+    """Set these rules for as long as a test runs, without declaring primitives that other tests would see."""
     LLVMBackend().refuses(Tape((), (), (), ()))
     table = lowering_rules("llvm")
-    monkeypatch.setattr(table, "_by_name", {**table._by_name, "softplus": softplus, "shifted": shifted})
+    monkeypatch.setattr(
+        table, "_by_name", {**table._by_name, "softplus": softplus, "shifted": shifted, "twice_erf": twice_erf}
+    )
 
 
 @pytest.mark.usefixtures("own_rules")
@@ -49,6 +57,14 @@ def test_static_parameters_reach_the_rule(evaluate):
 def test_a_rule_of_a_third_party_serves_gpus(one_op):
     text = emit_scalar_function(one_op("softplus", "x"), CompileOptions()).text
     assert "@alkahest_log1p_x1" in text
+
+
+@pytest.mark.usefixtures("own_rules")
+def test_a_rule_of_a_third_party_that_needs_the_host_is_known(one_op, evaluate):
+    np.testing.assert_allclose(evaluate(one_op("twice_erf", "x"), [0.5])[0], [2 * math.erf(0.5)], rtol=1e-15)
+    assert host_only_ops(one_op("twice_erf", "x")) == ("twice_erf",)
+    assert host_only_ops(one_op("softplus", "x")) == ()
+    assert host_only_ops(one_op("erf", "x"), "host") == ()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

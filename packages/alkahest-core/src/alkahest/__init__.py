@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from alkahest.emitting.formats import emit as emit
     from alkahest.errors import AlkahestError as AlkahestError
     from alkahest.expr.expression import Expr as Expr
+    from alkahest.expr.fpcore import FPCore as FPCore
+    from alkahest.expr.fpcore import FPCoreList as FPCoreList
     from alkahest.expr.fpcore import from_fpcore as from_fpcore
     from alkahest.expr.fpcore_writer import to_fpcore as to_fpcore
     from alkahest.expr.parsing import parse as parse
@@ -115,7 +117,7 @@ _MODULES = {
     "emitting.formats": "emit",
     "errors": "AlkahestError",
     "expr.expression": "Expr",
-    "expr.fpcore": "from_fpcore",
+    "expr.fpcore": "FPCore FPCoreList from_fpcore",
     "expr.fpcore_writer": "to_fpcore",
     "expr.parsing": "parse",
     "expr.pool": "ExprPool",

@@ -1,7 +1,9 @@
 """Pools and expressions: identity, operators, exact numbers, errors."""
 
 import copy
+import gc
 import operator
+import pickle
 import threading
 from decimal import Decimal
 from fractions import Fraction
@@ -121,6 +123,18 @@ def test_substitution_is_simultaneous_and_takes_subexpressions(pool):
         x.subs({"x": 1})
     with pytest.raises(PoolMismatchError):
         x.subs({x: ExprPool().symbol("u")})
+
+
+def test_pools_pickle_and_are_true_even_when_empty(pool):
+    assert pool
+    x = pool.symbol("x")
+    assert pickle.loads(pickle.dumps(pool)) is pool
+    packed = pickle.dumps((pool, x + 1))
+    del pool, x
+    gc.collect()
+    again, e = pickle.loads(packed)
+    assert e.pool is again
+    assert str(e) == "x + 1"
 
 
 def test_copies_are_the_same(pool):

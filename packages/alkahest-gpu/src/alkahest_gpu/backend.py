@@ -66,7 +66,8 @@ class CudaKernel:
     def call_device_ptrs(self, n: int, columns: Sequence[int], out: Sequence[int], stream: int = 0) -> None:
         """Enqueue `n` points on `stream` and return at once; columns are contiguous and do not overlap.
 
-        The addresses belong to the first visible device; `stream` is a `CUstream` of its primary context, 0 the default.
+        The addresses belong to the first visible device; `stream` is a `CUstream` of its primary context, 0 the
+        default one.
         """
         if n:
             with self._driver.current():

@@ -1,4 +1,4 @@
-"""The CUDA driver through ctypes: a dozen C functions whose interface has been stable since CUDA 4."""
+"""The CUDA driver through ctypes: the few C functions needed here have had this interface since CUDA 7."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from alkahest.extend import AlkahestError
@@ -24,7 +24,6 @@ _INT, _UINT, _SIZE, _ADDRESS, _POINTER = (
 )
 _FUNCTIONS: dict[str, list[Any]] = {
     "cuInit": [_UINT],
-    "cuDeviceGetCount": [_POINTER],
     "cuDeviceGet": [_POINTER, _INT],
     "cuDeviceGetName": [_POINTER, _INT, _INT],
     "cuDeviceGetAttribute": [_POINTER, _INT, _INT],
@@ -67,10 +66,6 @@ class Driver:
         except (OSError, AttributeError) as error:
             raise CudaError(f"no CUDA driver: {error}", remedy="Install NVIDIA's driver, or use a CPU tier.") from None
         self._call("cuInit", 0)
-        count = _INT()
-        self._call("cuDeviceGetCount", ctypes.byref(count))
-        if not count.value:
-            raise CudaError("the CUDA driver finds no device", remedy="Check CUDA_VISIBLE_DEVICES.")
         device = _INT()
         self._call("cuDeviceGet", ctypes.byref(device), 0)
         name = ctypes.create_string_buffer(256)
@@ -106,10 +101,19 @@ class Driver:
     def current(self) -> Iterator[None]:
         """Make the context current for this thread, and restore the one before."""
         self._call("cuCtxPushCurrent_v2", self._context)
+        with self._finally("cuCtxPopCurrent_v2", ctypes.byref(_POINTER())):
+            yield
+
+    @contextmanager
+    def _finally(self, function: str, argument: Any) -> Iterator[None]:
         try:
             yield
-        finally:
-            self._call("cuCtxPopCurrent_v2", ctypes.byref(_POINTER()))
+        except BaseException:
+            # An error on the device makes all later calls fail too: the first one is to be reported.
+            with suppress(CudaError):
+                self._call(function, argument)
+            raise
+        self._call(function, argument)
 
     # What follows needs the context to be current.
 
@@ -136,10 +140,8 @@ class Driver:
         """Give the address of `size` bytes on the device, freed at the end."""
         address = _ADDRESS()
         self._call("cuMemAlloc_v2", ctypes.byref(address), size)
-        try:
+        with self._finally("cuMemFree_v2", address):
             yield address.value
-        finally:
-            self._call("cuMemFree_v2", address)
 
     def copy_in(self, device: int, host: int, size: int) -> None:
         """Copy bytes from the host to the device."""

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from alkahest.extend import CompileOptions, ConfigError, EmitError, Expr, IdentifierError, Tape, linearize
+from alkahest.extend import (
+    CompileOptions,
+    ConfigError,
+    EmitError,
+    Expr,
+    IdentifierError,
+    Tape,
+    linearize,
+    load_lowerings,
+)
 from alkahest_llvm.codegen import emit_scalar_function, host_only_ops, missing_ops
 
 TRIPLE = "nvptx64-nvidia-cuda"
@@ -30,6 +39,7 @@ INLINED_KERNELS = 12  # above so many uses, math kernels are called: inlined, th
 _POINT = "point"
 _REAL = {"f64": ("double", 8), "f32": ("float", 4)}
 _RESERVED = frozenset({"_", "WARP_SZ", _POINT})
+_INLINED = re.compile(r"^(define internal .*@alkahest_\w+\(.*\)) alwaysinline", re.M)
 _REGISTERS = ("tid", "ctaid", "ntid", "nctaid")
 
 
@@ -100,6 +110,7 @@ def emit(
             "there is nothing to write: no expression was given.", remedy="Pass an Expr, or a list of them."
         )
     tape = linearize([pools[0].expr(v) for v in values], symbols)
+    load_lowerings("llvm")
     return emit_ptx(tape, arch=arch, name=name, dtype=dtype, contract=contract)
 
 

@@ -18,8 +18,8 @@ def alkahest_backends() -> list[BackendInfo]:
             factory="alkahest_gpu.backend:CudaBackend",
             targets=frozenset({"cuda"}),
             lowers="llvm",
-            # Compiling is measured, without a device; launch and per_op are guesses until `alkahest calibrate` has run.
-            cost=Cost(setup=3e-2, per_node=1e-3, launch=2e-4, per_op=2e-10),
+            # Emitting PTX was measured; launch and per_op were not, for want of a device: `alkahest calibrate` will.
+            cost=Cost(setup=3e-2, per_node=2e-4, launch=2e-4, per_op=2e-10),
             install=INSTALL,
             dtypes=frozenset({"f64", "f32"}),
         )

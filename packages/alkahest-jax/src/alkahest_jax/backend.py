@@ -35,7 +35,7 @@ class XlaBackend:
         """Return "" where JAX starts, else the reason it does not, with the line that installs it."""
         try:
             import jax
-        except ImportError as error:
+        except Exception as error:  # beside ImportError: a jaxlib of another version, a NumPy it was not built for
             return f"JAX cannot be imported: {error} ({INSTALL})"
         try:
             jax.devices()
@@ -100,7 +100,7 @@ class XlaKernel:
             return self._executables[key]
 
     def call_columns(self, n: int, columns: Sequence[tuple[int, int]], out: Sequence[tuple[int, int]]) -> None:
-        """Evaluate `n` points; whole blocks of contiguous columns go in without a copy, results are copied out."""
+        """Evaluate `n` points; contiguous blocks that JAX finds aligned go in without a copy, results are copied out."""
         if n == 0:
             return
         import jax

@@ -15,7 +15,7 @@ from alkahest_llvm import engine
 _SCRATCH_BYTES = 32768
 _LONGEST_CHUNK = 512
 
-# Copies `count` numbers from places `stride` bytes apart to adjacent ones and repeats the last up to `padded`; and back.
+# Copies `count` numbers from places `stride` bytes apart to adjacent ones, repeats the last up to `padded`; and back.
 _COPIES = """
 define void @alkahest_gather(ptr %to, ptr %from, i64 %stride, i64 %count, i64 %padded) nounwind {
 entry:

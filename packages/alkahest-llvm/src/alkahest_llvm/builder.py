@@ -191,15 +191,14 @@ class Builder:
         self.lines.append(f"  {ref} = {text}")
         return Value(self, kind, ref)
 
-    def intrinsic(self, name: str, *args: Number, kind: str = "", result: str = "") -> Value:
-        """Call the LLVM intrinsic `llvm.name`, overloaded on the type of its first argument."""
-        kind = kind or next(a.kind for a in args if isinstance(a, Value))
+    def intrinsic(self, name: str, *args: Number) -> Value:
+        """Call the LLVM intrinsic `llvm.name`, whose arguments and result are all of one type."""
+        kind = next(a.kind for a in args if isinstance(a, Value))
         typed = self.types[kind]
         full = f"@llvm.{name}.{self._suffixes[kind]}"
-        returns = self.types[result or kind]
-        self.module.declare(full, f"{returns} {full}({', '.join([typed] * len(args))})")
+        self.module.declare(full, f"{typed} {full}({', '.join([typed] * len(args))})")
         refs = ", ".join([f"{typed} {self.lift(a, kind).ref}" for a in args])
-        return self.emit(result or kind, f"call {returns} {full}({refs})")
+        return self.emit(kind, f"call {typed} {full}({refs})")
 
     def convert(self, opcode: str, value: Value, kind: str) -> Value:
         """Convert to the element type `kind` by `bitcast`, `fpext`, `fptrunc`, `sitofp`, `uitofp`, `trunc`, `zext`."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alkahest.extend import CompileError, CompileOptions, Tape
+from alkahest.extend import CompileError, CompileOptions, Instr, Tape
 from alkahest_llvm.body import LONGEST_BODY, Parts, PartsWriter, frame_pointer, new_builder, write_body
 from alkahest_llvm.builder import Builder, Value
-from alkahest_llvm.lowering import register
+from alkahest_llvm.lowering import RULES, register
 from alkahest_llvm.module_text import KernelStyle, ModuleText
 from alkahest_llvm.targets import named_target
 from alkahest_llvm.vecmath.registry import HOST_FUNCTIONS
@@ -38,8 +38,21 @@ def host_only_ops(tape: Tape, target: str = "nvptx") -> tuple[str, ...]:
     >>> host_only_ops(Tape(("x",), (), (Instr("lgamma", (0,)), Instr("sin", (1,))), (2,)))
     ('lgamma',)
     """
-    host = set() if named_target(target).host else {i.op for i in tape.instrs if i.op in HOST_FUNCTIONS}
-    return tuple(sorted(host | set(missing_ops(tape))))
+    found = set(missing_ops(tape))
+    if not named_target(target).host:
+        found |= {i.op for i in tape.instrs if i.op not in found and _needs_host(i)}
+    return tuple(sorted(found))
+
+
+def _needs_host(instr: Instr) -> bool:
+    """Return whether the rule of an op calls the C library: for rules that are not ours by trying it."""
+    rule = register().by_name(instr.op)
+    if rule is RULES.get(instr.op):
+        return instr.op in HOST_FUNCTIONS
+    module = ModuleText("define")
+    builder = Builder(module)
+    rule(builder, *[Value(builder, "double", f"%x{k}") for k in range(len(instr.args))], **dict(instr.params))
+    return bool(module.host_kernels)
 
 
 def emit_scalar_function(

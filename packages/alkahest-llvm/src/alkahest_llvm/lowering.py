@@ -48,7 +48,7 @@ def _fast_will_do(b: Builder) -> bool:
 
 def _sign(b: Builder, x: Value) -> Value:
     one = b.constant(1.0)
-    return select(x > 0.0, one, select(x < 0.0, -1.0, select(x.compare("eq", 0.0), 0.0, x)))
+    return select(x > 0.0, one, select(x < 0.0, -1.0, select(ir.equal(x, 0.0), 0.0, x)))
 
 
 def _round_away(b: Builder, x: Value) -> Value:
@@ -82,7 +82,7 @@ def _integer_power(b: Builder, x: Value, n: int) -> Value:
 
 def _half_integer_power(b: Builder, x: Value, exponent: float) -> Value:
     """Return x^(n + 1/2) from the square root, with what pow makes of -0 and of -inf; error below 2 ulp."""
-    root = select(x.compare("eq", float("-inf")), float("inf"), ir.sqrt(x) + 0.0)
+    root = select(ir.equal(x, float("-inf")), float("inf"), ir.sqrt(x) + 0.0)
     if exponent == 0.5:
         return root
     if exponent == -0.5:

@@ -23,12 +23,14 @@ class ModuleText:
 
     `style` says what becomes of math kernels: "inline" writes their instructions where they are used, "call" calls
     the library that every module of the process shares, "define" defines them in this module, so that it stands alone.
-    `imports` names the (kernel, width) pairs the module calls and does not define.
+    `imports` names the (kernel, width) pairs the module calls and does not define, `host_kernels` the kernels among
+    all used that only the C library computes.
     """
 
     def __init__(self, style: KernelStyle = "inline") -> None:
         self.style: KernelStyle = style
         self.imports: set[tuple[str, int]] = set()
+        self.host_kernels: set[str] = set()
         self.uses_rare_branches = False
         self._declarations: dict[str, str] = {}
         self._tables: dict[str, str] = {}
@@ -62,6 +64,8 @@ class ModuleText:
     def apply_kernel(self, builder: Builder, name: str, args: Sequence[Value]) -> tuple[Value, ...]:
         """Return the results of a kernel at `args` (doubles), in this module's style."""
         kernel = find(name)
+        if kernel.body is None:
+            self.host_kernels.add(name)
         if self.style == "inline" and kernel.body is not None and kernel.inline:
             return _tuple(kernel.body(*args))
         if self.style == "define":

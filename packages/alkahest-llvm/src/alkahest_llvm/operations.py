@@ -103,18 +103,3 @@ def horner(x: Value, coefficients: Sequence[float]) -> Value:
     for c in reversed(coefficients[:-1]):
         total = fma(total, x, c)
     return total
-
-
-def estrin(x: Value, coefficients: Sequence[float]) -> Value:
-    """Return the polynomial `c[0] + c[1] x + …` by Estrin's scheme: more operations, a shorter chain.
-
-    Source: G. Estrin, "Organization of computer systems", 1960.
-    """
-    terms: list[Number] = list(coefficients)
-    power = x
-    while len(terms) > 1:
-        pairs = [fma(terms[i + 1], power, terms[i]) for i in range(0, len(terms) - 1, 2)]
-        terms = [*pairs, *terms[2 * len(pairs) :]]
-        if len(terms) > 1:
-            power = power * power
-    return x.builder.lift(terms[0], x.kind)

@@ -159,8 +159,14 @@ class ExprPool:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    def __bool__(self) -> bool:
+        return True  # also while it is empty: `pool or …` asks whether there is one
+
     def __repr__(self) -> str:
         return f"<ExprPool of {len(self._nodes)} nodes>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self.uuid, list(self._nodes))
 
     def __enter__(self) -> ExprPool:
         return self
@@ -232,6 +238,16 @@ class ExprPool:
             if build is not None:
                 return build(self, op, args)
         return self._expr(self._intern((op, *args)))
+
+
+def _unpickled(uuid: str, nodes: list[Node]) -> ExprPool:
+    """Return the live pool of that uuid, or a new one with these nodes."""
+    pool = live_pool(uuid)
+    if pool is None:
+        pool = ExprPool(uuid=uuid)
+        for node in nodes:
+            pool._intern(node)
+    return pool
 
 
 def live_pool(uuid: str) -> ExprPool | None:

@@ -69,7 +69,7 @@ def _leaf_text(node: tuple[Any, ...]) -> str:
         return _shortened(f"{_SYMBOL}{_natural(node[1])}{domain};")
     if head == "const":
         return f"{_CONSTANT}{node[1]};"
-    value = node[1].hex() if head == "float" else "/".join([f"{n:x}" for n in node[1:]])
+    value = repr(node[1]) if head == "float" else "/".join([f"{n:x}" for n in node[1:]])
     return _shortened(f"{_NUMBER}{value};")
 
 

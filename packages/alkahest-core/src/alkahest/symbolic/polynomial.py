@@ -14,10 +14,10 @@ from alkahest.symbolic.canonical import canonical, mark_shared, read_form
 from alkahest.symbolic.forms import Form, Product, Sum, Workspace, atom
 from alkahest.symbolic.products import divide, multiply, power
 from alkahest.symbolic.sums import add, scale
-from alkahest.symbolic.writing import write
+from alkahest.symbolic.writing import write, write_after
 
 # How many products of coefficients an expansion may take.
-MAX_PRODUCTS = 1_000_000
+MAX_PRODUCTS = 500_000
 
 
 def horner(expr: Expr, x: Expr) -> Expr:
@@ -67,9 +67,10 @@ def poly_coefficients(expr: Expr, x: Expr) -> dict[int, Expr]:
 
 def _plus(space: Workspace, total: int, c: Form) -> int:
     """Return the id of `total + c`, written with as few signs as it can be."""
+    if isinstance(c, Sum):
+        return write_after(space, total, c)
     node = space.nodes[total]
-    negative = c.coef < 0 if isinstance(c, Product) else not isinstance(c, Sum) and c < 0
-    if negative:
+    if (c.coef if isinstance(c, Product) else c) < 0:
         return space.intern(("sub", total, write(space, scale(space, -1, c))))
     if node[0] == "neg":
         return space.intern(("sub", write(space, c), node[1]))
@@ -244,6 +245,8 @@ class _Expansion:
         if len(p.coefs) == 1:
             [(k, c)] = p.coefs.items()
             return _Polynomial({0: power(self.space, c, n)}, (k + p.shift) * n)
+        if n * n // 4 > self.budget:  # what the last multiplication takes, at n + 1 terms
+            self._spend(n * n // 4, ident)
         out: _Polynomial | None = None
         while True:
             if n & 1:

@@ -170,7 +170,7 @@ def _add_terms(space: Workspace, total: Sum, g: Sum, c: Exact) -> None:
         _add_constant(space, total, normal(c * g.const))
     if c not in (1, -1) or (space.reuses and g.shared and len(g.terms) > REUSED):
         total.parts.append((g, c))
-    if g.parts:
+    elif g.parts:
         total.parts += [(part, normal(c * inner)) for part, inner in g.parts]
     if len(total.parts) > 2 * len(total.terms):
         del total.parts[len(total.terms) :]

@@ -49,6 +49,8 @@ def is_intact(part: Sum, c: Exact, terms: dict[int, Exact], const: Exact) -> boo
     """Tell whether `c` times a part is still to be found among the terms of a sum."""
     if part.const != 0 and const != c * part.const:
         return False
+    if c == 1:
+        return all([terms.get(key) == coef for key, coef in part.terms.items()])
     return all([terms.get(key, 0) == c * coef for key, coef in part.terms.items()])
 
 
@@ -73,30 +75,43 @@ def _with_parts(space: Workspace, form: Sum) -> tuple[dict[int, Exact], Exact]:
 
 
 def _write_terms(space: Workspace, terms: dict[int, Exact], const: Exact) -> int:
-    order = _reading_order(space, terms, const)
-    first, *rest = order
+    first, *rest = _reading_order(space, terms, const)
     total = space.number(const) if first is None else _write_term(space, terms[first], first)
-    for key in rest:
+    return _continue(space, total, rest, terms, const)
+
+
+def write_after(space: Workspace, total: int, form: Sum) -> int:
+    """Return the id of `total + form`, the terms of the sum written one after the other."""
+    terms, const = _with_parts(space, form.settle())
+    return _continue(space, total, _in_order(space, terms, const), terms, const)
+
+
+def _continue(space: Workspace, total: int, keys: list[int | None], terms: dict[int, Exact], const: Exact) -> int:
+    for key in keys:
         coef = const if key is None else terms[key]
         term = space.number(abs(coef)) if key is None else _write_term(space, abs(coef), key)
         total = space.intern(("sub" if coef < 0 else "add", total, term))
     return total
 
 
-def _reading_order(space: Workspace, terms: dict[int, Exact], const: Exact) -> list[int | None]:
-    """Return the keys of a sum in the order in which they are written, None for its constant.
-
-    The order is that of `sort_key`, with whole sums in front: the start of a long sum may be one. Where that begins
-    with a minus sign, a term of the same degree or the only positive one goes first: `z - x - y`, `1 - x^2`.
-    """
+def _in_order(space: Workspace, terms: dict[int, Exact], const: Exact) -> list[int | None]:
+    """Return the keys of a sum in order, None for its constant, which is last."""
     keys = [(sort_key(space, key), key) for key in terms]
     keys.sort()
     order: list[int | None] = [key for _, key in keys]
+    return [*order, None] if const != 0 else order
+
+
+def _reading_order(space: Workspace, terms: dict[int, Exact], const: Exact) -> list[int | None]:
+    """Return the keys of a sum in the order in which they are written, None for its constant.
+
+    The order is that of `_in_order`, with whole sums in front: the start of a long sum may be one. Where that begins
+    with a minus sign, a term of the same degree or the only positive one goes first: `z - x - y`, `1 - x^2`.
+    """
+    order = _in_order(space, terms, const)
     whole = [k for k in order if k is not None and k >= 0 and terms[k] == 1 and space.nodes[k][0] in _SUMS]
     if whole:
-        order = whole + [k for k in order if k not in set(whole)]
-    if const != 0:
-        order.append(None)
+        order = [*whole, *[k for k in order if k not in set(whole)]]
     values = [const if key is None else terms[key] for key in order]
     if values[0] < 0:
         positive = [k for k, c in enumerate(values) if c > 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import fma, horner, rint, select, trunc
+from alkahest_llvm.operations import equal, fma, horner, rint, select, trunc
 from alkahest_llvm.vecmath.coefficients import DIGAMMA, DIGAMMA_ROOT, PI
 from alkahest_llvm.vecmath.common import INF, NAN
 from alkahest_llvm.vecmath.registry import kernel
@@ -28,9 +28,9 @@ def digamma(x: Value) -> Value:
     fraction = x - rint(x)
     sine, cosine = b.kernels("sincos", fraction * PI[0])
     y = select(negative, y - (cosine * PI[0]) / sine, y)
-    y = select((x < 0.0) & fraction.compare("eq", 0.0), NAN, y)
-    y = select(x.compare("eq", 0.0), -1.0 / x, y)
-    return select(x.compare("eq", INF), x, y)
+    y = select((x < 0.0) & equal(fraction, 0.0), NAN, y)
+    y = select(equal(x, 0.0), -1.0 / x, y)
+    return select(equal(x, INF), x, y)
 
 
 def _near(z: Value) -> Value:

@@ -7,7 +7,7 @@ Method: x = k ln 2 + r with |r| <= ln(2)/2 (W. J. Cody and W. Waite, "Software M
 from __future__ import annotations
 
 from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import copysign, fma, horner, is_nan, select
+from alkahest_llvm.operations import copysign, equal, fma, horner, is_nan, select
 from alkahest_llvm.vecmath.coefficients import EXP, EXPM1, LN2, LOG2_E
 from alkahest_llvm.vecmath.common import (
     EXPONENT_SHIFT,
@@ -101,4 +101,4 @@ def expm1_any(x: Value) -> Value:
     """Return e^x - 1 where |x| is large or not finite: e^x, -1 or nan."""
     y = select(x > 0.0, x.builder.kernel("exp_any", x), -1.0)
     y = select(is_nan(x), x, y)
-    return select(x.compare("eq", INF), INF, y)
+    return select(equal(x, INF), INF, y)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import bits, copysign, fma, from_bits, horner, is_nan, select
+from alkahest_llvm.operations import bits, copysign, equal, fma, from_bits, horner, is_nan, select
 from alkahest_llvm.vecmath.coefficients import LN2, LOG, LOG2_E, LOG10_2, LOG10_E
 from alkahest_llvm.vecmath.common import (
     EXPONENT_SHIFT,
@@ -81,7 +81,7 @@ def _any(x: Value, formula: Callable[[Value, Value], Value]) -> Value:
     small = x < SMALLEST_NORMAL
     k, m = exponent_and_fraction(select(small, x * _SUBNORMAL_SCALE, x))
     y = formula(select(small, k - 54.0, k), m)
-    y = select(x < 0.0, NAN, select(x.compare("eq", 0.0), -INF, y))
+    y = select(x < 0.0, NAN, select(equal(x, 0.0), -INF, y))
     return select(x < INF, y, x)
 
 
@@ -148,5 +148,5 @@ def log1p(x: Value) -> Value:
 def log1p_any(x: Value) -> Value:
     """Return log(1 + x) where x is large, or not above -1."""
     y = select(x > 0.0, x.builder.kernel("log_any", x), NAN)
-    y = select(x.compare("eq", -1.0), -INF, y)
+    y = select(equal(x, -1.0), -INF, y)
     return select(is_nan(x), x, y)

@@ -7,7 +7,7 @@ with fused multiply-adds in place of split operands).
 from __future__ import annotations
 
 from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import copysign, fabs, fma, horner, is_nan, rint, select
+from alkahest_llvm.operations import copysign, equal, fabs, fma, horner, is_nan, rint, select, unequal
 from alkahest_llvm.vecmath.coefficients import EXP, LN2, LOG2_E, LOG_TAIL, TWO_THIRDS
 from alkahest_llvm.vecmath.common import (
     EXPONENT_SHIFT,
@@ -89,8 +89,8 @@ def power_any(x: Value, y: Value) -> Value:
     v = _at_zero_and_infinity(v, size, y)
     v = _sign(v, x, y)
     v = select(is_nan(x) | is_nan(y), x + y, v)
-    one = x.compare("eq", 1.0) | y.compare("eq", 0.0)
-    one = one | (x.compare("eq", -1.0) & fabs(y).compare("eq", INF))
+    one = equal(x, 1.0) | equal(y, 0.0)
+    one = one | (equal(x, -1.0) & equal(fabs(y), INF))
     return select(one, 1.0, v)
 
 
@@ -98,14 +98,14 @@ def _at_zero_and_infinity(v: Value, size: Value, y: Value) -> Value:
     negative = y < 0.0
     b = v.builder
     infinity, zero = b.constant(INF, "double"), b.constant(0.0, "double")
-    v = select(size.compare("eq", 0.0), select(negative, infinity, zero), v)
-    return select(size.compare("eq", INF), select(negative, zero, infinity), v)
+    v = select(equal(size, 0.0), select(negative, infinity, zero), v)
+    return select(equal(size, INF), select(negative, zero, infinity), v)
 
 
 def _sign(v: Value, x: Value, y: Value) -> Value:
     """Give |x|^y the sign of x where y is odd; it is nan where x < 0 is finite and y no integer."""
-    integer = rint(y).compare("eq", y)
+    integer = equal(rint(y), y)
     half = y * 0.5
-    odd = integer & rint(half).compare("ne", half)
+    odd = integer & unequal(rint(half), half)
     undefined = (x < 0.0) & (x > -INF) & ~integer
     return select(odd, copysign(v, x), select(undefined, NAN, v))

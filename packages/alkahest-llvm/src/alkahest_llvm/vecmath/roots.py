@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import bits, copysign, fabs, fma, from_bits, horner, select
+from alkahest_llvm.operations import bits, copysign, equal, fabs, fma, from_bits, horner, select
 from alkahest_llvm.vecmath.coefficients import INVERSE_CBRT
 from alkahest_llvm.vecmath.common import EXPONENT_SHIFT, SMALLEST_NORMAL, not_normal_positive, patch, power_of_two
 from alkahest_llvm.vecmath.registry import kernel
@@ -23,7 +23,7 @@ def _cbrt_normal(size: Value) -> Value:
     m = from_bits((b & 0x000FFFFFFFFFFFFF) | 0x3FF0000000000000)
     shifted = fma(k, _THIRD, EXPONENT_SHIFT)
     left = fma(shifted - EXPONENT_SHIFT, -3.0, k)  # -1, 0 or 1
-    m = m * select(left.compare("eq", 0.0), 1.0, select(left > 0.0, 2.0, size.builder.constant(0.5, "double")))
+    m = m * select(equal(left, 0.0), 1.0, select(left > 0.0, 2.0, size.builder.constant(0.5, "double")))
     y = horner(m, INVERSE_CBRT)
     for _ in range(2):
         e = fma(-(m * y), y * y, 1.0)

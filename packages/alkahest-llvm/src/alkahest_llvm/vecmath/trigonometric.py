@@ -8,7 +8,7 @@ Sun Microsystems, 1993).
 from __future__ import annotations
 
 from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import bits, fabs, fma, from_bits, horner, select
+from alkahest_llvm.operations import bits, equal, fabs, fma, from_bits, horner, select, unequal
 from alkahest_llvm.vecmath.argument_reduction import FAST_LIMIT, quadrant
 from alkahest_llvm.vecmath.coefficients import COS, HALF_PI, PI, SIN, SIN_WIDE
 from alkahest_llvm.vecmath.common import SHIFT, patch
@@ -37,7 +37,7 @@ def _near(x: Value) -> tuple[Value, Value, Value]:
 
 
 def _is_odd(q: Value) -> Value:
-    return (q & 1).compare("ne", 0)
+    return unequal(q & 1, 0)
 
 
 def _flip(v: Value, q: Value) -> Value:
@@ -50,7 +50,7 @@ def sin(x: Value) -> Value:
     """Return sin x. Error below 0.8 ulp for every finite x."""
     q, sine, cosine = _near(x)
     y = _flip(select(_is_odd(q), cosine, sine), q)
-    return select(x.compare("eq", 0.0), x, y)
+    return select(equal(x, 0.0), x, y)
 
 
 @kernel("cos")
@@ -88,7 +88,7 @@ def tan(x: Value) -> Value:
     inverse = 1.0 / d
     y = n * inverse
     y = y + (fma(-y, d_low, fma(-y, d, n)) + n_low) * inverse
-    return select(x.compare("eq", 0.0), x, y)
+    return select(equal(x, 0.0), x, y)
 
 
 @kernel("sin_fast")
@@ -97,7 +97,7 @@ def sin_fast(x: Value) -> Value:
     shifted = fma(x, 1.0 / PI[0], SHIFT)
     k = shifted - SHIFT
     r = fma(-k, PI[2], fma(-k, PI[1], fma(-k, PI[0], x)))
-    y = select(x.compare("eq", 0.0), x, _wide_sine(r, bits(shifted)))
+    y = select(equal(x, 0.0), x, _wide_sine(r, bits(shifted)))
     return patch(_beyond(x), y, lambda: x.builder.kernel("sin", x))
 
 
