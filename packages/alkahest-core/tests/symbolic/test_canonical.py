@@ -307,7 +307,7 @@ def test_building_in_canonical_form_gives_the_same(program):
     assert built == simplify(build(program, pool))
 
 
-MANY = tuple(f"s{k}" for k in range(12)) + (2, -3, Fraction(1, 2))
+MANY = (*[f"s{k}" for k in range(12)], 2, -3, Fraction(1, 2))
 
 
 @given(programs(ops=tuple(6 * SUMS + PRODUCTS), size=80, leaves=MANY), st.randoms(use_true_random=False))

@@ -20,7 +20,7 @@ FORMS = [
     (lambda: 0 - x, "-x"),
     (lambda: x - x, "0"),
     (lambda: -(x - y), "y - x"),
-    (lambda: -(-x), "x"),
+    (lambda: -(0 - x), "x"),
     (lambda: x * 1, "x"),
     (lambda: x * 0, "0"),
     (lambda: x * -1, "-x"),
@@ -70,7 +70,7 @@ def test_raw_input_of_any_depth():
         e = -(2 * e)
     with building(folding_node):
         made = [x + e, x - e, x * e, x / e, e * e, -e, 3 * e, e - e, e / e]
-    assert [m.op for m in made] == ["sub", "add", "mul", "neg", "mul", "mul", "mul", "integer", "integer"]
+    assert [m.op for m in made] == ["sub", "add", "neg", "neg", "mul", "mul", "mul", "integer", "integer"]
 
 
 numbers = st.one_of(st.integers(-20, 20), st.fractions(-9, 9, max_denominator=9))

@@ -62,7 +62,7 @@ def fold_sub(pool: ExprPool, a: int, b: int) -> int:
             return a
         if p == 0:
             return fold_neg(pool, b)
-    if y[0] == "neg":
+    if y[0] == "neg" and a != b:
         return pool._intern(("add", a, y[1]))
     return _difference(pool, a, b)
 
