@@ -73,6 +73,13 @@ FUNCTIONS = {
     "sinh": (mpmath.sinh, [uniform(-3, 3), uniform(-710.4, 710.4), powers(-300, 2.8)], 0.8),
     "cosh": (mpmath.cosh, [uniform(-3, 3), uniform(-710.4, 710.4), powers(-300, 2.8)], 0.8),
     "tanh": (mpmath.tanh, [uniform(-1, 1), uniform(-25, 25), powers(-300, 2)], 0.6),
+    "asinh": (mpmath.asinh, [uniform(-3, 3), powers(-300, 300)], 1.0),
+    "acosh": (
+        mpmath.acosh,
+        [uniform(1, 3), powers(0, 300, signs=False), lambda r, n: 1 + 10 ** r.uniform(-16, 0, n)],
+        1.0,
+    ),
+    "atanh": (mpmath.atanh, [uniform(-1, 1), powers(-300, 0), lambda r, n: 1 - 10 ** r.uniform(-16, 0, n)], 1.0),
     "cbrt": (lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)), [uniform(-5, 5), powers(-323, 308)], 0.51),
     "digamma": (
         mpmath.digamma,
@@ -128,6 +135,31 @@ def test_function_against_mpmath(op, one_op, evaluate, capsys):
         x = draw(rng, POINTS // len(ranges))
         errors.append(largest_error(evaluate(one_op(op, "x"), x)[0], exact, [x]))
     check(op, bound, errors, capsys)
+
+
+PLANES = {
+    "anywhere": (uniform(-2, 2), uniform(-2, 2)),
+    "of any size": (powers(-307, 307), powers(-307, 307)),
+    "of one size": (any_bits, None),
+    "near the diagonal": (uniform(0.99, 1.01), uniform(0.99, 1.01)),
+    "large": (powers(300, 308.2), powers(280, 308.2)),
+    "subnormal": (powers(-323, -305), powers(-323, -300)),
+}
+
+
+@pytest.mark.parametrize("op", ["hypot", "atan2"])
+@pytest.mark.parametrize("case", PLANES)
+def test_functions_of_the_plane_against_mpmath(op, case, one_op, evaluate, capsys):
+    rng = np.random.default_rng(23)
+    first, second = PLANES[case]
+    x = first(rng, POINTS // 6)
+    y = x * rng.uniform(-3, 3, len(x)) if second is None else second(rng, POINTS // 6)
+    with np.errstate(over="ignore"):
+        fits = np.isfinite(y) & np.isfinite(2 * np.maximum(abs(x), abs(y)))
+    x, y = x[fits], y[fits]
+    error = largest_error(evaluate(one_op(op, "x", "y"), x, y)[0], getattr(mpmath, op), [x, y])
+    bound = {"hypot": 0.51, "atan2": 0.8}[op]
+    check(f"{op} {case}", 1.0 if case == "subnormal" else bound, [error], capsys)
 
 
 @pytest.mark.parametrize("case", POWERS)

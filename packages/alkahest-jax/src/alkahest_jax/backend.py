@@ -100,7 +100,7 @@ class XlaKernel:
             return self._executables[key]
 
     def call_columns(self, n: int, columns: Sequence[tuple[int, int]], out: Sequence[tuple[int, int]]) -> None:
-        """Evaluate `n` points; contiguous blocks that JAX finds aligned go in without a copy, results come by a copy."""
+        """Evaluate `n` points; contiguous blocks that JAX finds aligned go in without a copy; results are copied."""
         if n == 0:
             return
         import jax

@@ -103,14 +103,12 @@ def factor_order(space: Workspace, items: dict[int, Exact]) -> list[int]:
 
 def sort_key(space: Workspace, key: int) -> tuple[bool, Exact, str]:
     """Return what terms are sorted by: constants last, degree downwards, then symbols and functions by name."""
+    if key >= 0:
+        text = text_of(space, key)
+        return text[0] < _SYMBOL, -1 if _SYMBOL <= text[0] <= _COMPOSITE else 0, text + _FIRST_POWER
     found = space.sort_keys.get(key)
     if found is None:
-        if key >= 0:
-            text = text_of(space, key)
-            found = text[0] < _SYMBOL, -1 if _SYMBOL <= text[0] <= _COMPOSITE else 0, text + _FIRST_POWER
-        else:
-            found = _product_sort_key(space, space.bases[-key - 1])
-        space.sort_keys[key] = found
+        found = space.sort_keys[key] = _product_sort_key(space, space.bases[-key - 1])
     return found
 
 

@@ -6,6 +6,8 @@ PI = (3.141592653589793, 1.2246467991473532e-16, -2.9947698097183397e-33)
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
 # pi / 4, as an unevaluated sum
 QUARTER_PI = (0.7853981633974483, 3.061616997868383e-17)
+# 3 pi / 4, as an unevaluated sum
+THREE_QUARTERS_PI = (2.356194490192345, 9.184850993605148e-17)
 # ln 2 (multiples of the first piece by exponents are exact), as an unevaluated sum
 LN2 = (0.6931471806019545, -4.2009150726810846e-11)
 # log10 2 (multiples of the first piece by exponents are exact), as an unevaluated sum

@@ -133,6 +133,7 @@ CONSTANTS: list[tuple[str, str, Any, int, int]] = [
     ("PI", "pi", mp.pi, 3, 53),
     ("HALF_PI", "pi / 2", mp.pi / 2, 3, 53),
     ("QUARTER_PI", "pi / 4", mp.pi / 4, 2, 53),
+    ("THREE_QUARTERS_PI", "3 pi / 4", 3 * mp.pi / 4, 2, 53),
     ("LN2", "ln 2 (multiples of the first piece by exponents are exact)", mp.log(2), 2, 33),
     ("LOG10_2", "log10 2 (multiples of the first piece by exponents are exact)", mp.log10(2), 2, 33),
     ("LOG2_E", "log2 e", 1 / mp.log(2), 2, 53),

@@ -14,7 +14,7 @@ from alkahest_llvm.vecmath.coefficients import ASIN, ATAN, HALF_PI, PI, QUARTER_
 from alkahest_llvm.vecmath.common import rough_reciprocal
 from alkahest_llvm.vecmath.registry import kernel
 
-_TAN_EIGHTH = math.sqrt(2.0) - 1.0
+TAN_EIGHTH = math.sqrt(2.0) - 1.0
 _TAN_THREE_EIGHTHS = math.sqrt(2.0) + 1.0
 
 
@@ -25,7 +25,7 @@ def atan(x: Value) -> Value:
     Beyond tan(3 pi/8) the argument becomes -1/|x|, between that and tan(pi/8) it becomes (|x| - 1) / (|x| + 1).
     """
     size = fabs(x)
-    middle, high = size > _TAN_EIGHTH, size > _TAN_THREE_EIGHTHS
+    middle, high = size > TAN_EIGHTH, size > _TAN_THREE_EIGHTHS
     size = select(size > 1e300, 1e300, size)
     above, below = size + 1.0, size - 1.0
     n = select(high, -1.0, select(middle, below, size))

@@ -124,15 +124,11 @@ def log10_any(x: Value) -> Value:
     return _any(x, _log10)
 
 
-@kernel("log1p")
-def log1p(x: Value) -> Value:
-    """Return log(1 + x). Error below 0.85 ulp.
+def log_of_sum(u: Value, c: Value) -> Value:
+    """Return log(u + c) for a normal u and a c below an ulp or two of it.
 
-    The rounding error c of u = 1 + x enters as c / u = c 2^-k / m, where 1 - 2 s + 2 s^2 is 1 / m, the better the
-    smaller the result.
+    c enters as c / u = c 2^-k / m, where 1 - 2 s + 2 s^2 is 1 / m, the better the smaller the result.
     """
-    u = 1.0 + x
-    c = select(u >= 2.0, 1.0 - (u - x), x - (u - 1.0))
     k, m = exponent_and_fraction(u)
     f = m - 1.0
     s = f / (f + 2.0)
@@ -140,7 +136,14 @@ def log1p(x: Value) -> Value:
     h = (f * f) * 0.5
     t = s * fma(z, horner(z, LOG), h)
     inverse = fma(s, fma(s, 2.0, -2.0), 1.0) * power_of_two(EXPONENT_SHIFT - k)
-    y = fma(k, LN2[0], f - (h - fma(c, inverse, fma(k, LN2[1], t))))
+    return fma(k, LN2[0], f - (h - fma(c, inverse, fma(k, LN2[1], t))))
+
+
+@kernel("log1p")
+def log1p(x: Value) -> Value:
+    """Return log(1 + x). Error below 0.9 ulp."""
+    u = 1.0 + x
+    y = log_of_sum(u, select(u >= 2.0, 1.0 - (u - x), x - (u - 1.0)))
     return patch(~((x > -1.0) & (x < _FAR)), copysign(y, x), lambda: x.builder.kernel("log1p_any", x))
 
 

@@ -38,17 +38,12 @@ KERNELS: dict[str, Kernel] = {}
 
 # What the C library computes, lane by lane: the name there and the number of arguments.
 HOST_FUNCTIONS: dict[str, tuple[str, int]] = {
-    "asinh": ("asinh", 1),
-    "acosh": ("acosh", 1),
-    "atanh": ("atanh", 1),
     "erf": ("erf", 1),
     "erfc": ("erfc", 1),
     "gamma": ("tgamma", 1),
     "lgamma": ("lgamma", 1),
     "fmod": ("fmod", 2),
     "remainder": ("remainder", 2),
-    "hypot": ("hypot", 2),
-    "atan2": ("atan2", 2),
 }
 
 _FAMILIES = (
@@ -59,6 +54,8 @@ _FAMILIES = (
     "argument_reduction",
     "inverse_trigonometric",
     "hyperbolic",
+    "inverse_hyperbolic",
+    "plane",
     "roots",
     "digamma",
 )
