@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from alkahest.prims.scalar import Scalar, apply, fold, identity, scalar_p
+from alkahest.prims.scalar import Scalar, Select, apply, fold, identity, scalar_p
 
 add_p = scalar_p(
     "add", impl=lambda a, b: a + b, array="numpy.add", partials=lambda a, b: (1, 1), lower={"c": "{0} + {1}"}
@@ -144,28 +144,28 @@ min_p = scalar_p(
     "min",
     impl=_propagating(min),
     array="numpy.minimum",
-    partials=lambda a, b: (where(a <= b, 1, 0), where(a <= b, 0, 1)),
+    partials=lambda a, b: (Select(a <= b, True), Select(a <= b, False)),
     lower={"c": "{0} != {0} || {0} < {1} ? {0} : {1}"},
 )
 max_p = scalar_p(
     "max",
     impl=_propagating(max),
     array="numpy.maximum",
-    partials=lambda a, b: (where(a >= b, 1, 0), where(a >= b, 0, 1)),
+    partials=lambda a, b: (Select(a >= b, True), Select(a >= b, False)),
     lower={"c": "{0} != {0} || {0} > {1} ? {0} : {1}"},
 )
 fmin_p = scalar_p(
     "fmin",
     impl=_ignoring(min),
     array="numpy.fmin",
-    partials=lambda a, b, out: (where(eq(out, a), 1, 0), where(eq(out, a), 0, 1)),
+    partials=lambda a, b, out: (Select(eq(out, a), True), Select(eq(out, a), False)),
     lower={"c": "fmin({0}, {1})"},
 )
 fmax_p = scalar_p(
     "fmax",
     impl=_ignoring(max),
     array="numpy.fmax",
-    partials=lambda a, b, out: (where(eq(out, a), 1, 0), where(eq(out, a), 0, 1)),
+    partials=lambda a, b, out: (Select(eq(out, a), True), Select(eq(out, a), False)),
     lower={"c": "fmax({0}, {1})"},
 )
 copysign_p = scalar_p(
@@ -340,5 +340,5 @@ IDENTITIES = [
     identity("min and max add up", lambda x, y: (min(x, y) + max(x, y), x + y)),
 ]
 
-from alkahest.prims.comparison import eq, where  # noqa: E402 - partials are written with functions declared later
+from alkahest.prims.comparison import eq  # noqa: E402 - partials are written with functions declared later
 from alkahest.prims.elementary import log  # noqa: E402

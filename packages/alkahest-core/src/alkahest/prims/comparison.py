@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from alkahest.prims.scalar import Scalar, apply, fold, scalar_p
+from alkahest.prims.scalar import Scalar, Select, apply, fold, scalar_p
 
 
 def _zero2(a: Any, b: Any) -> tuple[int, int]:
@@ -56,7 +56,7 @@ where_p = scalar_p(
     "where",
     impl=lambda c, a, b: a if c != 0 else b,
     array="alkahest.prims.comparison.where_array",
-    partials=lambda c, a, b: (0, where(c, 1, 0), where(c, 0, 1)),
+    partials=lambda c, a, b: (0, Select(c, True), Select(c, False)),
     lower={"c": "{0} ? {1} : {2}"},
 )
 

@@ -251,6 +251,17 @@ def as_float_array(value: Any) -> Any:
     return out
 
 
+@dataclass(frozen=True)
+class Select:
+    """A partial derivative that is 1 where `condition` holds (`taken`) or does not (`not taken`), and 0 elsewhere.
+
+    Derivatives choose by it instead of multiplying, so that a branch which is not taken may be nan.
+    """
+
+    condition: Any
+    taken: bool
+
+
 def fold(prim: Prim, a: Scalar, b: Scalar, more: tuple[Scalar, ...]) -> Scalar:
     """Apply a binary primitive to two or more arguments, from the left."""
     out = apply(prim, a, b)

@@ -12,8 +12,10 @@ from alkahest.expr.building import building
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import LEAVES, ExprPool
 from alkahest.expr.traversal import reachable
+from alkahest.prims.scalar import Select
 from alkahest.symbolic.canonical import canonical
 from alkahest.symbolic.folding import folding_node
+from alkahest.symbolic.guards import ROOT, Branches, Guarded, add
 
 # Larger results get cheap local folding only: collecting like terms over them takes longer than it saves.
 CANONICAL_UP_TO = 50_000
@@ -49,8 +51,8 @@ def diff(expr: Expr, x: Expr, n: int = 1) -> Expr:
             f"{expr!r} is no expression.", remedy="Pass an Expr, or use grad on a traced function."
         )
     check_variables(expr.pool, [x])
-    if n < 0:
-        raise DifferentiationError(f"there is no derivative of order {n}.", remedy="Pass n >= 0.")
+    if not isinstance(n, int) or n < 0:
+        raise DifferentiationError(f"there is no derivative of order {n!r}.", remedy="Pass a whole number n >= 0.")
     for _ in range(n):
         expr = jacobian_rows([expr], [x])[0][0]
     return expr
@@ -134,22 +136,27 @@ def _cotangents(pool: ExprPool, output: Expr, symbols: Sequence[Expr]) -> list[E
     nodes = pool._nodes
     order = reachable(pool, [output.id])
     active = _active(pool, order, symbols)
-    bar: dict[int, Expr] = {output.id: pool.integer(1)}
+    branches = Branches()
+    bars: dict[int, Guarded] = {output.id: {ROOT: pool.integer(1)}}
     for i in reversed(order):
         node = nodes[i]
-        if i not in active or i not in bar or node[0] in LEAVES:
+        if i not in active or i not in bars or node[0] in LEAVES:
             continue
-        seed = bar.pop(i)
+        cell, seed = branches.joined(bars.pop(i))
         for child, partial in zip(node[1:], _partials(pool, i, node), strict=True):
             if child not in active:
                 continue
             entry = _entry(node[0], partial)
-            if entry.__class__ is int and entry == 0:
-                continue
-            term = seed * entry
-            bar[child] = bar[child] + term if child in bar else term
+            if isinstance(entry, Select):
+                add(bars.setdefault(child, {}), branches.below(cell, entry.condition, entry.taken), seed)
+            elif not _is_zero(entry):
+                add(bars.setdefault(child, {}), cell, seed * entry)
     zero = pool.integer(0)
-    return [bar.get(s.id, zero) for s in symbols]
+    return [branches.total(bars[s.id]) if s.id in bars else zero for s in symbols]
+
+
+def _is_zero(entry: Any) -> bool:
+    return entry.__class__ is int and entry == 0
 
 
 def _tangents(pool: ExprPool, outputs: Sequence[Expr], x: Expr) -> list[Expr]:
@@ -157,20 +164,21 @@ def _tangents(pool: ExprPool, outputs: Sequence[Expr], x: Expr) -> list[Expr]:
     nodes = pool._nodes
     order = reachable(pool, [o.id for o in outputs])
     active = _active(pool, order, [x])
-    dot: dict[int, Expr] = {x.id: pool.integer(1)}
     zero = pool.integer(0)
+    dots: dict[int, Expr] = {x.id: pool.integer(1)}
     for i in order:
         node = nodes[i]
         if i not in active or node[0] in LEAVES:
             continue
-        total: Expr | None = None
+        branches = Branches()
+        terms: Guarded = {}
         for child, partial in zip(node[1:], _partials(pool, i, node), strict=True):
             if child not in active:
                 continue
             entry = _entry(node[0], partial)
-            if entry.__class__ is int and entry == 0:
-                continue
-            term = dot[child] * entry
-            total = term if total is None else total + term
-        dot[i] = zero if total is None else total
-    return [dot.get(o.id, zero) for o in outputs]
+            if isinstance(entry, Select):
+                add(terms, branches.below(ROOT, entry.condition, entry.taken), dots[child])
+            elif not _is_zero(entry):
+                add(terms, ROOT, dots[child] * entry)
+        dots[i] = branches.total(terms) if terms else zero
+    return [dots.get(o.id, zero) for o in outputs]

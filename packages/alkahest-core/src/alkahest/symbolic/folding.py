@@ -6,15 +6,19 @@ takes and returns ids of one pool and builds nodes as written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+from alkahest.base.prim import impl_rules
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import ExprPool
+from alkahest.expr.tape import literal_float
 from alkahest.symbolic.exact import Exact, exact_call, exact_node, exact_of, power
 
 _ONE = ("integer", 1)
 _EXACT = frozenset({"integer", "rational"})
+_LITERALS = frozenset({"integer", "rational", "float"})
 # Heads that an operand of a sum or product must have for anything to fold.
 _IN_SUMS = frozenset({"integer", "rational", "neg"})
 _IN_PRODUCTS = frozenset({"integer", "rational", "neg", "mul", "div"})
@@ -25,8 +29,37 @@ def folding_node(pool: ExprPool, op: str, args: tuple[int, ...]) -> Expr:
 
     The result equals the operation wherever that is defined.
     """
+    nodes = pool._nodes
+    for a in args:
+        if nodes[a][0] == "float":
+            found = _with_floats(pool, op, args)
+            if found is not None:
+                return Expr(pool, found)
+            break
     rule = _RULES.get(op)
     return Expr(pool, fold_call(pool, op, args) if rule is None else rule(pool, *args))
+
+
+def _with_floats(pool: ExprPool, op: str, args: tuple[int, ...]) -> int | None:
+    """Return the id of an operation on literals, floats among them, as the float it gives at run time.
+
+    Also `x**1.0`, `x**0.0`, `1.0*x`, and a float times a product that begins with a number. None for all else.
+    """
+    nodes = pool._nodes
+    if all([nodes[a][0] in _LITERALS for a in args]) and op in impl_rules:
+        value = impl_rules.by_name(op).number(*[literal_float(pool, a) for a in args])
+        return pool.float(value).id if math.isfinite(value) else None
+    if op == "pow" and nodes[args[1]][0] == "float":
+        exponent = nodes[args[1]][1]
+        return args[0] if exponent == 1.0 else (pool.integer(1).id if exponent == 0.0 else None)
+    if op == "mul":
+        number, other = args if nodes[args[0]][0] == "float" else args[::-1]
+        if nodes[number][1] == 1.0:
+            return other
+        front = nodes[other]
+        if front[0] == "mul" and nodes[front[1]][0] in _LITERALS:
+            return folding_node(pool, "mul", (folding_node(pool, "mul", (number, front[1])).id, front[2])).id
+    return None
 
 
 def fold_add(pool: ExprPool, a: int, b: int) -> int:

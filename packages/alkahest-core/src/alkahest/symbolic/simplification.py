@@ -16,8 +16,8 @@ def simplify(expr: Expr) -> Expr:
 
     >>> from alkahest import ExprPool, sin
     >>> x, y = ExprPool().symbols("x y")
-    >>> simplify(x * x - 2 * (y - x) + y * sin(0))
-    x^2 + 2*x - 2*y
+    >>> simplify(x * y * x / x + 3 * y - y / 3 - sin(-y))
+    x*y + 8*y/3 + sin(y)
     """
     if not isinstance(expr, Expr):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise OperandError(

@@ -32,7 +32,7 @@ def _root(v: Value, v_low: Value) -> tuple[Value, Value]:
 
 @kernel("asinh")
 def asinh(x: Value) -> Value:
-    """Return the inverse hyperbolic sine, log(1 + |x| + x^2 / (1 + sqrt(1 + x^2))). Error below 1 ulp."""
+    """Return the inverse hyperbolic sine, log(1 + |x| + x^2 / (1 + sqrt(1 + x^2))). Error below 1.1 ulp."""
     size = fabs(x)
     square, square_low = two_product(size, size)
     v = 1.0 + square
@@ -50,7 +50,7 @@ def asinh(x: Value) -> Value:
 
 @kernel("acosh")
 def acosh(x: Value) -> Value:
-    """Return the inverse hyperbolic cosine, log(x + sqrt((x - 1) (x + 1))). Error below 1 ulp."""
+    """Return the inverse hyperbolic cosine, log(x + sqrt((x - 1) (x + 1))). Error below 1.1 ulp."""
     a, b = x - 1.0, x + 1.0
     a_low, b_low = select(x < 2.0, 0.0, (x - a) - 1.0), select(x < 1.0, 0.0, 1.0 - (b - x))
     product, rest = two_product(a, b)
@@ -71,7 +71,7 @@ def _log_of_twice(x: Value) -> Value:
 
 @kernel("atanh")
 def atanh(x: Value) -> Value:
-    """Return the inverse hyperbolic tangent, log(1 + 2 |x| / (1 - |x|)) / 2. Error below 1 ulp."""
+    """Return the inverse hyperbolic tangent, log(1 + 2 |x| / (1 - |x|)) / 2. Error below 1.1 ulp."""
     size = fabs(x)
     d = 1.0 - size
     d_low = (1.0 - d) - size
