@@ -75,7 +75,9 @@ def test_gradient_and_hessian_against_sympy(text):
     [
         ("hypot", (1.5, -2.0)), ("fma", (1.5, -2.0, 0.25)), ("pow", (1.5, -2.0)), ("atan2", (1.5, -2.0)),
         ("fmin", (1.5, -2.0)), ("fmax", (1.5, -2.0)), ("min", (1.5, -2.0)), ("max", (1.5, -2.0)),
-        ("copysign", (1.5, -2.0)), ("floor", (1.4,)), ("ceil", (1.4,)), ("round", (1.4,)), ("sign", (1.4,)), ("trunc", (1.4,)), ("fmod", (7.3, 2.0)), ("remainder", (7.3, 2.0)), ("where", (1.0, 2.0, 3.0)),
+        ("copysign", (1.5, -2.0)),
+        ("floor", (1.4,)), ("ceil", (1.4,)), ("round", (1.4,)), ("sign", (1.4,)), ("trunc", (1.4,)),
+        ("fmod", (7.3, 2.0)), ("remainder", (7.3, 2.0)), ("where", (1.0, 2.0, 3.0)),
     ],
 )  # fmt: skip
 def test_derivatives_of_several_arguments_by_differences(name, args):
@@ -91,6 +93,28 @@ def test_derivatives_of_several_arguments_by_differences(name, args):
         down[k] -= h
         slope = (f(up) - f(down)) / (2 * h)
         assert compile_expr(diff(expr, s), symbols)(args) == pytest.approx(slope, rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "want"),
+    [
+        ("where(x > 0, sqrt(x), 0)", -1.0, 0.0),
+        ("where(eq(x, 0), 1, sin(x)/x)", 0.0, 0.0),
+        ("where(x > 0, x*log(x), 0)", 0.0, 0.0),
+        ("sqrt(max(x, 0))", -1.0, 0.0),
+        ("fmax(0, sqrt(x))", -1.0, 0.0),
+        ("where(x > 0, where(x > 1, log(x - 1), x**2), 1/x)", 0.5, 1.0),
+        ("where(x > 0, where(x > 1, log(x - 1), x**2), 1/x)", -2.0, -0.25),
+        ("min(x, log(x))*max(1/x, 2)", 0.25, (1 / 0.25) * 4 - np.log(0.25) * 16),
+    ],
+)
+def test_a_branch_that_is_not_taken_may_be_undefined(text, at, want):
+    pool = ExprPool()
+    functions = {n: getattr(ak, n) for n in ("where", "sqrt", "eq", "sin", "log", "max", "min", "fmax")}
+    f = trace_fn(lambda x: eval(text, functions, {"x": x}), pool)  # reverse: one output
+    assert grad(f)(at) == pytest.approx([want], rel=1e-14)
+    wide = trace_fn(lambda x: [eval(text, functions, {"x": x}), x, 2 * x], pool)  # forward: one symbol
+    assert ak.jacobian(wide)(at)[0] == pytest.approx([want], rel=1e-14)
 
 
 leaf = st.sampled_from(["x", "y", "2", "3", "1/2"])

@@ -135,7 +135,8 @@ _MODULES = {
 _WHERE = {name: f"alkahest.{module}" for module, names in _MODULES.items() for name in names.split()}
 
 # A star import must not shadow Python's own functions.
-__all__ = [*sorted(set(_WHERE) - {"abs", "max", "min", "pow", "round"})]  # pyright: ignore[reportUnsupportedDunderAll]
+_SHADOWING = {"abs", "max", "min", "pow", "round"}
+__all__ = sorted(set(_WHERE) - _SHADOWING)  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

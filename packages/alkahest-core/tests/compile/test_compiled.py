@@ -3,6 +3,7 @@
 import gc
 import pickle
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import alkahest
 from alkahest import CompileConfig, ExprPool, compile_expr, eval_expr, numpy_eval, numpy_eval_par
+from alkahest.compile.threads import SMALLEST_CHUNK, call_in_chunks
 from alkahest.errors import (
     ArityError,
     ArrayError,
@@ -91,6 +93,14 @@ def test_single_precision_throughout(pool):
     out = numpy_eval(f, np.ones(3))
     assert out.dtype == np.float32
     assert out[0] == np.float32(1) / np.float32(3)
+
+
+def test_single_precision_is_the_same_for_a_point_and_a_column(pool):
+    x = pool.symbol("x")
+    f = compile_expr(x / 3 + 0.1, [x], dtype="f32", backend="interpreter")
+    assert f([1.0]) == float(numpy_eval(f, [1.0])[0]) == float(np.float32(1) / np.float32(3) + np.float32(0.1))
+    with np.errstate(all="raise"):
+        assert numpy_eval(f, [1e300])[0] == np.inf
 
 
 def test_out_receives_the_result_even_where_it_is_an_input(f):
@@ -178,6 +188,25 @@ def test_parallel_equals_serial(f):
     np.testing.assert_array_equal(numpy_eval_par(f, x, 0.25), numpy_eval(f, x, 0.25))
 
 
+def test_an_interrupt_in_one_chunk_waits_for_the_others():
+    done = []
+
+    class Kernel:
+        n_inputs = n_outputs = 1
+        artifacts = {}  # noqa: RUF012
+
+        def call_columns(self, n, columns, out):
+            if out[0][0] == 0:  # a chunk of another thread
+                time.sleep(0.2)
+                done.append(n)
+            else:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        call_in_chunks(Kernel(), 4 * SMALLEST_CHUNK, [(0, 8)], [(0, 8)], 2)
+    assert done == [2 * SMALLEST_CHUNK]
+
+
 def test_explain_names_the_tier_and_the_others(f):
     text = str(f.explain())
     assert text.startswith(f"runs on {f.tier}")
@@ -204,6 +233,13 @@ def test_explain_names_the_tier_and_the_others(f):
         (lambda f: numpy_eval(f, np.array([10**400], dtype=object), 0.0), NumberOverflowError),
         (lambda f: numpy_eval(f, np.array(["2020-01-01"], dtype="M8[D]"), 0.0), ArrayError),
         (lambda f: numpy_eval(f, np.ones(3), np.ones(2)), ShapeError),
+        (lambda f: f([np.complex64(1j), 1.0]), DtypeError),
+        (lambda f: f({1.0, 2.0}), ArityError),
+        (lambda f: numpy_eval(f, None, 0.0), ArrayError),
+        (lambda f: numpy_eval(f, [None, 1.0], 0.0), ArrayError),
+        (lambda f: numpy_eval(f, np.array(["1.5", 2], dtype=object), 0.0), ArrayError),
+        (lambda f: numpy_eval(f, np.ma.array([1.0, 2.0], mask=[0, 1]), 0.0), ArrayError),
+        (lambda f: f.call_batch(3.0), ArityError),
         (lambda f: f.call_batch([np.ones(3)]), ArityError),
         (lambda f: f.call_batch([np.ones((2, 2)), np.ones(2)]), ShapeError),
         (lambda f: f.call_batch_raw(np.ones(5), 2, 3), ShapeError),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from numbers import Complex, Real
 from typing import TYPE_CHECKING, Any
 
 from alkahest.compile.protocols import Column
@@ -41,10 +42,13 @@ def import_array(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     import numpy as np
 
     array: NDArray[Any] = value if isinstance(value, np.ndarray) else _foreign(value)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise ArrayError("an argument has masked entries.", remedy="Fill them first, with array.filled(numpy.nan) say.")
     if array.dtype == dtype:
         return array
     if array.dtype.kind in "fiub":
-        return array.astype(dtype)
+        with np.errstate(all="ignore"):  # a double beyond single precision is infinite there
+            return array.astype(dtype)
     return _convert_odd(array, dtype)
 
 
@@ -55,6 +59,7 @@ def _convert_odd(value: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
             remedy="Pass real and imaginary parts as two inputs.",
         )
     if value.dtype.kind == "O":
+        _check_entries(value)
         try:
             return value.astype(dtype)
         except OverflowError:
@@ -63,11 +68,6 @@ def _convert_odd(value: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
                 remedy="Scale it so that it stays below 1.8e308.",
             ) from None
         except (TypeError, ValueError) as error:
-            if any(isinstance(v, complex) for v in value.flat):
-                raise DtypeError(
-                    "an argument holds complex numbers.",
-                    remedy="Pass real and imaginary parts as two inputs.",
-                ) from None
             raise ArrayError(
                 f"an argument holds something that is no number: {error}.", remedy="Pass real numbers."
             ) from None
@@ -75,6 +75,17 @@ def _convert_odd(value: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         f"an argument is no array of numbers (dtype {value.dtype}).",
         remedy="Pass real numbers: int, float or bool.",
     )
+
+
+def _check_entries(value: NDArray[Any]) -> None:
+    """Refuse entries that NumPy would turn into numbers though they are none: None, text; and complex numbers."""
+    for entry in value.flat:
+        if isinstance(entry, Complex) and not isinstance(entry, Real):
+            raise DtypeError(
+                "an argument holds complex numbers.", remedy="Pass real and imaginary parts as two inputs."
+            )
+        if entry is None or isinstance(entry, str | bytes):
+            raise ArrayError(f"an argument holds {entry!r}, which is no number.", remedy="Pass real numbers.")
 
 
 def _foreign(value: Any) -> NDArray[Any]:
@@ -87,7 +98,9 @@ def _foreign(value: Any) -> NDArray[Any]:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise ArrayError(f"an argument is no rectangular array: {error}.", remedy="Pass rows of one length.") from None
+        raise ArrayError(
+            f"an argument is no rectangular array: {str(error).rstrip('.')}.", remedy="Pass rows of one length."
+        ) from None
     except (TypeError, RuntimeError) as error:
         raise ArrayError(
             f"an argument of type {type(value).__name__} cannot be read as an array: {error}.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from numbers import Complex, Real
 from typing import TYPE_CHECKING, Any
 
 from alkahest.compile import driver
@@ -109,6 +110,8 @@ class CompiledFn:
 
     def _point(self, values: Any) -> list[float]:
         try:
+            if isinstance(values, Set | str | bytes):
+                raise TypeError
             point: list[Any] = list(values)
         except TypeError:
             raise ArityError(
@@ -149,7 +152,10 @@ class CompiledFn:
         Returns shape (n,), or (n_outputs, n) for several outputs. A column may be anything with DLPack or `__array__`,
         or one number. `out` is a writable array of the result's shape and dtype.
         """
-        columns = list(columns)
+        try:
+            columns = list(columns)
+        except TypeError:
+            raise self._arity("value that is no list of columns,", 1) from None
         if len(columns) != self.n_inputs:
             raise self._arity("columns", len(columns))
         arrays = [import_array(c, self.dtype) for c in columns]
@@ -216,6 +222,8 @@ class CompiledFn:
 
         if out is None:
             return np.empty(shape, self.dtype)
+        if not isinstance(out, np.ndarray):
+            raise ShapeError(f"out is a {type(out).__name__}.", remedy="Pass a NumPy array to write to.")
         if out.shape != shape or out.dtype != self.dtype or not out.flags.writeable:
             raise ShapeError(
                 f"out has shape {out.shape} and dtype {out.dtype}{'' if out.flags.writeable else ', read-only'}; "
@@ -275,7 +283,7 @@ class CompiledFn:
 
 def number(value: Any) -> float:
     """Return one real number as a float; anything else raises `ArrayError`, `DtypeError` or `NumberOverflowError`."""
-    if isinstance(value, complex):
+    if isinstance(value, Complex) and not isinstance(value, Real):
         raise DtypeError(f"the value {value!r} is complex.", remedy="Pass real and imaginary parts as two inputs.")
     if isinstance(value, str | bytes):
         raise ArrayError(f"the value {value!r} is no number.", remedy="Pass a real number.")

@@ -76,7 +76,7 @@ def forget_backends() -> None:
 
 def refusal(info: BackendInfo, tape: Tape) -> str:
     """Return "" where the tier can compile the tape here, else the reason it cannot."""
-    from alkahest.plugins.manager import load_lowerings
+    from alkahest.plugins.manager import load_lowerings, load_primitives
 
     backend = backend_of(info)
     if isinstance(backend, str):
@@ -86,6 +86,7 @@ def refusal(info: BackendInfo, tape: Tape) -> str:
         if why:
             return why
         if info.lowers:
+            load_primitives()
             load_lowerings(info.lowers)
         return backend.refuses(tape)
     except Exception as error:  # as above: a tier that breaks when it is asked is a tier that cannot run
@@ -151,7 +152,8 @@ def _check_names(config: CompileConfig, infos: dict[str, BackendInfo]) -> None:
 def _install_hint(name: str) -> str:
     package = {"llvm-fast": "llvm", "xla": "jax", "cuda": "gpu"}.get(name, name)
     if package in ("llvm", "jax", "gpu"):
-        return f"Install it from the source tree: pip install ./packages/alkahest-core ./packages/alkahest-{package}"
+        names = ["core", "llvm", "gpu"] if package == "gpu" else ["core", package]
+        return "Install it from the source tree: pip install " + " ".join(f"./packages/alkahest-{n}" for n in names)
     return "Check the name with `alkahest plugins`."
 
 

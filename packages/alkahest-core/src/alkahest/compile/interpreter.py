@@ -11,6 +11,7 @@ from alkahest.compile.columns import column_view
 from alkahest.compile.protocols import DTYPES, Column, CompileOptions
 from alkahest.errors import ArityError
 from alkahest.expr.tape import Tape
+from alkahest.plugins.manager import load_primitives
 from alkahest.prims.scalar import Implementation
 
 BLOCK_BYTES = 1 << 17  # a block of one column stays in the second-level cache
@@ -25,12 +26,19 @@ class InterpreterBackend:
 
     def refuses(self, tape: Tape) -> str:
         """Return "", or the primitives that have no implementation."""
-        missing = sorted(op for op in tape.ops if op not in impl_rules)
+        missing = _missing(tape)
+        if missing:
+            load_primitives()  # a plugin may declare them, and nobody has asked for it yet
+            missing = _missing(tape)
         return f"has no implementation of {', '.join(missing)}" if missing else ""
 
     def compile(self, tape: Tape, options: CompileOptions) -> InterpreterKernel:
         """Return a kernel that walks the tape."""
         return InterpreterKernel(tape, options)
+
+
+def _missing(tape: Tape) -> list[str]:
+    return sorted([op for op in tape.ops if op not in impl_rules])
 
 
 class InterpreterKernel:
@@ -66,11 +74,22 @@ class InterpreterKernel:
                 f"this compiled function takes {self.n_inputs} input(s) and was called with {len(values)}.",
                 remedy="Pass one value per symbol.",
             )
+        if self._itemsize == 4:
+            return self._point_in_single_precision(values)
         slots = [float(v) for v in values]
         slots += self._tape.consts
         for run, instr in zip(self._numbers, self._tape.instrs, strict=True):
             slots.append(run(*[slots[a] for a in instr.args]))
         return [float(slots[o]) for o in self._tape.outputs]
+
+    def _point_in_single_precision(self, values: Sequence[Any]) -> list[float]:
+        import numpy as np
+
+        point = np.array([float(v) for v in values], dtype=np.float32)
+        out = np.empty(self.n_outputs, dtype=np.float32)
+        columns = [(point.ctypes.data + 4 * k, 0) for k in range(self.n_inputs)]
+        self.call_columns(1, columns, [(out.ctypes.data + 4 * k, 4) for k in range(self.n_outputs)])
+        return [float(v) for v in out]
 
     def call_columns(self, n: int, columns: Sequence[Column], out: Sequence[Column]) -> None:
         """Evaluate `n` points block by block, so that memory does not grow with `n`."""

@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from alkahest.compile.protocols import Column, Kernel
 
@@ -56,6 +56,21 @@ def call_in_chunks(kernel: Kernel, n: int, columns: Sequence[Column], out: Seque
 
     spans = list(itertools.pairwise(bounds))
     waiting = [_threads.executor().submit(run, *span) for span in spans[:-1]]
-    run(*spans[-1])
+    try:
+        run(*spans[-1])
+    finally:
+        _finish(waiting)  # whatever happens here: the others still write into the caller's arrays
     for task in waiting:
         task.result()
+
+
+def _finish(waiting: Sequence[Future[None]]) -> None:
+    """Wait for all tasks, through interrupts, of which the last is raised again at the end."""
+    interrupt: KeyboardInterrupt | None = None
+    while not all(task.done() for task in waiting):
+        try:
+            wait(waiting)
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt

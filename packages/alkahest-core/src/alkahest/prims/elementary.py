@@ -96,7 +96,7 @@ acosh_p = scalar_p(
     "acosh",
     impl="acosh",
     array="numpy.arccosh",
-    partials=lambda x: (1 / sqrt(x**2 - 1),),
+    partials=lambda x: (1 / (sqrt(x - 1) * sqrt(x + 1)),),
     domain=((1.1, 5.0),),
     lower={"c": "acosh({0})"},
 )

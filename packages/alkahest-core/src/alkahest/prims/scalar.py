@@ -6,6 +6,7 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -223,7 +224,7 @@ def _apply_values(rule: Implementation, xs: tuple[Any, ...]) -> Any:
 
 
 def _plain_number(x: Any) -> float | None:
-    if isinstance(x, int | float | Fraction):
+    if isinstance(x, int | float | Fraction | Decimal):
         try:
             return float(x)
         except OverflowError:
@@ -240,7 +241,9 @@ def as_float_array(value: Any) -> Any:
     try:
         out = np.asarray(value)
     except ValueError as error:
-        raise ArrayError(f"the argument is no rectangular array: {error}.", remedy="Pass rows of one length.") from None
+        raise ArrayError(
+            f"the argument is no rectangular array: {str(error).rstrip('.')}.", remedy="Pass rows of one length."
+        ) from None
     if out.dtype.kind == "c":
         raise DtypeError("the argument holds complex numbers.", remedy="Pass real and imaginary parts as two inputs.")
     if out.dtype.kind not in "fiub":

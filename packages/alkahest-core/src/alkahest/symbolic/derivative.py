@@ -165,20 +165,21 @@ def _tangents(pool: ExprPool, outputs: Sequence[Expr], x: Expr) -> list[Expr]:
     order = reachable(pool, [o.id for o in outputs])
     active = _active(pool, order, [x])
     zero = pool.integer(0)
-    dots: dict[int, Expr] = {x.id: pool.integer(1)}
+    branches = Branches()
+    dots: dict[int, tuple[int, Expr]] = {x.id: (ROOT, pool.integer(1))}
     for i in order:
         node = nodes[i]
         if i not in active or node[0] in LEAVES:
             continue
-        branches = Branches()
         terms: Guarded = {}
         for child, partial in zip(node[1:], _partials(pool, i, node), strict=True):
             if child not in active:
                 continue
             entry = _entry(node[0], partial)
+            cell, dot = dots[child]
             if isinstance(entry, Select):
-                add(terms, branches.below(ROOT, entry.condition, entry.taken), dots[child])
+                add(terms, branches.below(cell, entry.condition, entry.taken), dot)
             elif not _is_zero(entry):
-                add(terms, ROOT, dots[child] * entry)
-        dots[i] = branches.total(terms) if terms else zero
-    return [dots.get(o.id, zero) for o in outputs]
+                add(terms, cell, dot * entry)
+        dots[i] = branches.joined(terms) if terms else (ROOT, zero)
+    return [branches.total(dict([dots[o.id]])) if o.id in dots else zero for o in outputs]
