@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Before anything imports alkahest: the IR is verified after each transformation.
-os.environ.setdefault("ALKAHEST_CHECK", "1")
 # A developer's own calibration must not change what dispatch is tested to do.
 os.environ["ALKAHEST_CONFIG_DIR"] = str(Path(tempfile.gettempdir()) / "alkahest-tests-no-settings")
 

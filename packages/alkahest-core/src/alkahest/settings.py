@@ -13,6 +13,11 @@ def plugin_allowlist() -> frozenset[str] | None:
     return frozenset(part.strip() for part in text.split(",") if part.strip())
 
 
+def config_directory() -> str | None:
+    """Return the folder of `ALKAHEST_CONFIG_DIR`, in which this user's settings are kept, or None for the usual one."""
+    return os.environ.get("ALKAHEST_CONFIG_DIR") or None
+
+
 def debug_level() -> int:
     """Return `ALKAHEST_DEBUG`: 0 silent, 1 dispatch, 2 tapes, 3 generated code as well."""
     text = os.environ.get("ALKAHEST_DEBUG", "0")

@@ -68,7 +68,11 @@ def test_raw_input_of_any_depth():
     e = y
     for _ in range(50_000):
         e = -(2 * e)
+    right = x
+    for _ in range(50_000):
+        right = 2 * right
     with building(folding_node):
+        assert (0.5 * right).op == "mul"
         made = [x + e, x - e, x * e, x / e, e * e, -e, 3 * e, e - e, e / e]
     assert [m.op for m in made] == ["sub", "add", "neg", "neg", "mul", "mul", "mul", "integer", "integer"]
 

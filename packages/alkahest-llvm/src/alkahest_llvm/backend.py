@@ -10,6 +10,7 @@ from alkahest_llvm.codegen import missing_ops
 from alkahest_llvm.kernel import LLVMKernel
 from alkahest_llvm.module_text import KernelStyle
 from alkahest_llvm.targets import host_target
+from alkahest_llvm.vecmath.registry import is_inlined
 
 LARGEST_TAPE = 10_000
 
@@ -18,7 +19,7 @@ class LLVMBackend:
     """The optimised tier: kernels written into the loop where there are few, full code generation."""
 
     level: ClassVar[int] = 2
-    # Above so many instructions that are math kernels, calling them runs as fast and compiles much faster.
+    # Writing out more kernels than this takes LLVM several times as long as calling them, for code little faster.
     inlined_kernels: ClassVar[int] = 12
 
     def unavailable(self) -> str:
@@ -44,7 +45,7 @@ class LLVMBackend:
         return LLVMKernel(tape, options, level=self.level, style=self._style(tape), width=host_target().lanes)
 
     def _style(self, tape: Tape) -> KernelStyle:
-        kernels = sum(instr.op in _KERNEL_OPS for instr in tape.instrs)
+        kernels = sum(is_inlined(instr.op) for instr in tape.instrs)
         return "inline" if kernels <= self.inlined_kernels else "call"
 
 
@@ -53,6 +54,3 @@ class LLVMFastBackend(LLVMBackend):
 
     level: ClassVar[int] = 0
     inlined_kernels: ClassVar[int] = -1
-
-
-_KERNEL_OPS = frozenset("exp expm1 log log1p log2 log10 cbrt sin cos tan asin acos atan sinh cosh tanh pow".split())

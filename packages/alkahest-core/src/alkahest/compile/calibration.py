@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from alkahest import settings
 from alkahest.compile.protocols import Backend, CompileOptions, Kernel
 from alkahest.errors import ConfigError
 from alkahest.expr.tape import Instr, Tape
@@ -49,7 +50,7 @@ def config_directory() -> Path:
 
     Raises `ConfigError` where neither that variable nor a home directory is known.
     """
-    named = os.environ.get("ALKAHEST_CONFIG_DIR")
+    named = settings.config_directory()
     if named:
         return Path(named)
     try:

@@ -58,7 +58,8 @@ def _with_floats(pool: ExprPool, op: str, args: tuple[int, ...]) -> int | None:
             return other
         front = nodes[other]
         if front[0] == "mul" and nodes[front[1]][0] in _LITERALS:
-            return folding_node(pool, "mul", (folding_node(pool, "mul", (number, front[1])).id, front[2])).id
+            merged = _with_floats(pool, "mul", (number, front[1]))  # literals: goes no deeper
+            return None if merged is None else pool._intern(("mul", merged, front[2]))
     return None
 
 

@@ -78,6 +78,13 @@ def find(name: str) -> Kernel:
     return KERNELS[name]
 
 
+def is_inlined(name: str) -> bool:
+    """Return whether a kernel of this name exists and may be written into the code that uses it."""
+    _load_families()
+    found = KERNELS.get(name)
+    return found is not None and found.body is not None and found.inline
+
+
 @cache
 def _load_families() -> None:
     for host, (_, arity) in HOST_FUNCTIONS.items():
