@@ -5,6 +5,7 @@ import sympy
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import alkahest
 from alkahest import ExprPool, extend, parse
 from alkahest.base.prim import arity_of
 
@@ -121,6 +122,41 @@ def test_conditions_choices_and_extrema(text, same):
     assert sympy.sympify(str(e)) == same
     assert sympy.sympify(str(parse(str(same), pool))) == same
     assert sympy.piecewise_fold(to_sympy(e)) == same
+
+
+LESS = sympy.Piecewise((1, X[0] < X[1]), (0, True))
+
+
+@pytest.mark.parametrize(
+    ("build", "same"),
+    [
+        (lambda x, y: (x < y) * 2, LESS * 2),
+        (lambda x, y: -(x < y), -LESS),
+        (lambda x, y: (x < y) + 1, LESS + 1),
+        (lambda x, y: (x < y) ** 2, LESS**2),
+        (lambda x, y: alkahest.sin(x < y) / (y < 1), sympy.sin(LESS) / sympy.Piecewise((1, X[1] < 1), (0, True))),
+        (lambda x, y: ((x < y) & (y < 1)) - x, sympy.Piecewise((1, (X[0] < X[1]) & (X[1] < 1)), (0, True)) - X[0]),
+        (lambda x, y: alkahest.where(x < y, 1, 0) * 2, LESS * 2),
+        (lambda x, y: alkahest.where(x, y, 1), sympy.Piecewise((X[1], sympy.Ne(X[0], 0)), (1, True))),
+        (lambda x, y: x & ~y, sympy.Ne(X[0], 0) & sympy.Eq(X[1], 0)),
+        (lambda x, y: (x + 1) | (y < 1), sympy.Ne(X[0] + 1, 0) | (X[1] < 1)),
+    ],
+)
+def test_conditions_in_arithmetic_and_numbers_as_conditions(build, same):
+    e = build(*ExprPool().symbols("x y"))
+    assert sympy.sympify(str(e)) == same
+    assert parse(str(e), e.pool) == e
+
+
+def test_cube_roots_differ_below_zero():
+    """Ours is the real root, SymPy's the principal one; the text is the same."""
+    x = ExprPool().symbol("x")
+    e = alkahest.cbrt(x)
+    found = sympy.sympify(str(e))
+    assert found == X[0] ** sympy.Rational(1, 3)
+    assert found.subs(X[0], 27) == 3 == alkahest.eval_expr(e, {x: 27.0})
+    assert not found.subs(X[0], -27).is_real
+    assert alkahest.eval_expr(e, {x: -27.0}) == -3.0
 
 
 @pytest.mark.parametrize("op", extend.prim_names())

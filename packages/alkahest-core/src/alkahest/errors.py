@@ -181,6 +181,12 @@ class FileFormatError(AlkahestError, ValueError):
         return self.details.get("offset")
 
 
+class FileAccessError(AlkahestError, OSError):
+    """A file that cannot be written where it was asked for."""
+
+    code = "E-IO-002"
+
+
 class DifferentiationError(AlkahestError, TypeError, ValueError):
     """A derivative that does not exist or was asked with respect to a non-symbol."""
 

@@ -273,9 +273,22 @@ def test_names_of_the_library_are_refused_for_functions_only(xy, name):
             emit_c(x, [x], fn_name=name)
 
 
+MACROS = "errno EOF I complex NULL stdin stdout stderr assert true false bool".split()
+
+
+@pytest.mark.parametrize("name", MACROS)
+def test_macros_of_common_headers_are_refused(pool, name):
+    """C99 7: each is, or may be, a macro of <errno.h>, <stdio.h>, <complex.h>, <assert.h> or <stdbool.h>."""
+    x = pool.symbol("x")
+    with pytest.raises(IdentifierError, match=name):
+        emit_c(x, [x], fn_name=name)
+    with pytest.raises(IdentifierError, match=name):
+        emit_c(pool.symbol(name), [pool.symbol(name)])
+
+
 @pytest.mark.parametrize("name", ["damped_sin", "F2", "sin2", "Theta", "total", "x_", "volume"])
 def test_free_names_are_taken(name):
-    check_names(name, ["x", "gamma", "beta", "y0", "I", "lambda", "x1", "_x"])
+    check_names(name, ["x", "gamma", "beta", "y0", "J", "lambda", "x1", "_x"])
 
 
 @needs_compiler

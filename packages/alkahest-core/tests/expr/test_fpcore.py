@@ -333,41 +333,16 @@ def test_records():
         ("(FPCore (x)\n (while (< x 1) ([x x (+ x 1)]) x))", 2, "loops"),
         ("(FPCore (x)\n\n (for ([i 3]) ([y 0 (+ y x)]) y))", 3, "loops"),
         ("(FPCore (x) (! :precision binary32 x))", 1, "annotations"),
-        ("(FPCore ((! :precision binary32 x)) x)", 1, "argument"),
-        ("(FPCore ((A 3)) (ref A 0))", 1, "argument"),
+        ("(FPCore ((! :precision binary32 x)) x)", 1, "annotated"),
+        ("(FPCore ((A 3)) (ref A 0))", 1, "tensor"),
         ("(FPCore (x) (array x x))", 1, "tensors"),
         ("(FPCore (x)\n :precision binary128 x)", 2, "binary128"),
         ("(FPCore (x) :precision (float 5 16) x)", 1, "precision"),
         ("(FPCore (x) :round toZero x)", 1, "toZero"),
         ("(FPCore (x) (+ x INFINITY))", 1, "INFINITY"),
         ("(FPCore (x) (+ x NAN))", 1, "NAN"),
-        ("(FPCore (x) (+ x y))", 1, "y is not bound"),
-        ("(FPCore (x) (let ([y y]) y))", 1, "y is not bound"),
-        ("(FPCore (x) (let ([a 1] [a 2]) a))", 1, "twice"),
-        ("(FPCore (x) (let ([a 1 2]) a))", 1, "pair"),
-        ("(FPCore (x) (let ([a 1]) a a))", 1, "let takes"),
-        ("(FPCore (x x) x)", 1, "listed twice"),
-        ("(FPCore (x) (sinn x))", 1, "sinn is not known"),
-        ("(FPCore (x) (sin x x))", 1, "sin does not take 2"),
-        ("(FPCore (x) (+ x x x))", 1, "+ does not take 3"),
-        ("(FPCore (x) (if x 1))", 1, "if does not take 2"),
-        ("(FPCore (x) (and))", 1, "and does not take 0"),
         ("(FPCore (x) 1e99999999)", 1, "out of range"),
         ("(FPCore (x) (digits 1 99999999 2))", 1, "digits"),
-        ("(FPCore (x) (digits 1 2 1))", 1, "digits"),
-        ("(FPCore (x) (digits x 2 2))", 1, "digits"),
-        ("(FPCore (x) 1x)", 1, "neither number nor name"),
-        ('(FPCore (x) "x")', 1, "neither number nor name"),
-        ("(FPCore (x) ((+ x)))", 1, "no operation"),
-        ("(FPCore (x) ())", 1, "no operation"),
-        ("(FPCore (x) :name)", 1, "no value"),
-        ("(FPCore (x))", 1, "one body"),
-        ("(FPCore (x) x\n x)", 2, "one body"),
-        ("(FPCore)", 1, "no list of arguments"),
-        ("(FPCore f)", 1, "no list of arguments"),
-        ("(define x 1)", 1, "no FPCore"),
-        ("x", 1, "no FPCore"),
-        ("(FPCore f (x) (f x))", 1, "f is not known"),
     ],
 )
 def test_what_is_not_supported_is_refused_alone(text, line, reason):
@@ -380,6 +355,75 @@ def test_what_is_not_supported_is_refused_alone(text, line, reason):
     with pytest.raises(FPCoreError) as caught:
         from_fpcore(whole, ExprPool(), strict=True)
     assert caught.value.line == line
+
+
+def test_what_calls_a_refused_core_is_refused():
+    text = "(FPCore f (x) (! x)) (FPCore g (x) (f x)) (FPCore h (x) (g x)) (FPCore (x) x)"
+    cores = from_fpcore(text, ExprPool())
+    assert len(cores) == 1
+    assert [r.reason for r in cores.refused[1:]] == ["the core f is refused", "the core g is refused"]
+    single = "(FPCore f (x) :precision binary32 (sin x))\n(FPCore g (x) (f x))"
+    assert [(r.line, r.reason) for r in from_fpcore(single, ExprPool()).refused] == [(2, "f has another precision")]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("", 1, "no FPCore"),
+        ("; a comment\n", 1, "no FPCore"),
+        ("hello world", 1, "no FPCore"),
+        ("(define x 1)", 1, "no FPCore"),
+        ("\n()", 2, "no FPCore"),
+        ("(FPCore (x) y)", 1, "y is not bound"),
+        ("(FPCore (x)\n (+ x y))", 2, "y is not bound"),
+        ("(FPCore (x) (let ([y y]) y))", 1, "y is not bound"),
+        ("(FPCore (x) :pre (< y 1) x)", 1, "y is not bound"),
+        ("(FPCore (x) (let ([a 1] [a 2]) a))", 1, "twice"),
+        ("(FPCore (x) (let ([a 1 2]) a))", 1, "pair"),
+        ("(FPCore (x) (let ([a 1]) a a))", 1, "let takes"),
+        ("(FPCore (x x) x)", 1, "listed twice"),
+        ("(FPCore (1) 1)", 1, "no name"),
+        ("(FPCore (()) 1)", 1, "no name"),
+        ("(FPCore (x) (sinn x))", 1, "sinn is not known"),
+        ("(FPCore (x) (sin x x))", 1, "sin does not take 2"),
+        ("(FPCore (x) (+ x x x))", 1, "+ does not take 3"),
+        ("(FPCore (x) (if x 1))", 1, "if does not take 2"),
+        ("(FPCore (x) (and))", 1, "and does not take 0"),
+        ("(FPCore (x) (digits 1 2 1))", 1, "digits"),
+        ("(FPCore (x) (digits x 2 2))", 1, "digits"),
+        ("(FPCore (x) 1x)", 1, "neither number nor name"),
+        ("(FPCore (x) 1/0)", 1, "neither number nor name"),
+        ('(FPCore (x) "x")', 1, "neither number nor name"),
+        ("(FPCore (x) ((+ x)))", 1, "no operation"),
+        ("(FPCore (x) ())", 1, "no operation"),
+        ("(FPCore (x) :name)", 1, "no value"),
+        ("(FPCore (x))", 1, "one body"),
+        ("(FPCore (x) x\n x)", 2, "one body"),
+        ("(FPCore)", 1, "no list of arguments"),
+        ("(FPCore x)", 1, "no list of arguments"),
+        ("(FPCore f (x) (f x))", 1, "f is not known"),
+        ("(FPCore f (x) x)\n(FPCore (x) (f x x))", 2, "f takes 1"),
+    ],
+)
+def test_what_is_no_fpcore_raises(text, line, reason, strict):
+    with pytest.raises(FPCoreError) as caught:
+        from_fpcore(text and f"{text}\n", ExprPool(), strict=strict)
+    assert caught.value.line == line
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["-0.0", "-.0", "-0.", "-0e7", "-0x0p3", "-0x0.0"])
+def test_minus_zero_keeps_its_sign(text):
+    e = body(f"(copysign 2 {text})")
+    assert value(e) == -2.0
+    assert body(text).op == "float"
+    assert one(to_fpcore(e, []), e.pool).expr == e
+
+
+@pytest.mark.parametrize("text", ["0.0", "-0", "-0/3", "+0.0"])
+def test_other_zeros_are_exact(text):
+    assert body(text).op == "integer"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,18 @@ from alkahest.testing import strategies
         ("x - (y - 1)", r"x - \left(y - 1\right)"),
         ("x + -y*z", r"x + \left(-y\,z\right)"),
         ("2*3*x", r"2 \cdot 3\,x"),
+        ("-(-x)", r"-\left(-x\right)"),
+        ("-(-x*y)", r"-\left(-x\,y\right)"),
+        ("-x*y", r"-x\,y"),
+        ("-x/y", r"-\frac{x}{y}"),
+        ("-(x/y)", r"-\frac{x}{y}"),
+        ("-2/y", r"-\frac{2}{y}"),
+        ("(-1/2)/y", r"-\frac{\frac{1}{2}}{y}"),
+        ("-(-x/y)", r"-\left(-\frac{x}{y}\right)"),
+        ("-(x + 1)/y", r"-\frac{x + 1}{y}"),
+        ("z - (-x)/y", r"z - \left(-\frac{x}{y}\right)"),
+        ("z*(-x/y)", r"z \cdot \left(-\frac{x}{y}\right)"),
+        ("(-x/y)^2", r"\left(-\frac{x}{y}\right)^{2}"),
         ("x*(-1/2)", r"x \cdot \left(-\frac{1}{2}\right)"),
         ("2*(x/y)", r"2 \cdot \frac{x}{y}"),
         ("x_max + velocity + theta2", r"x_{\mathrm{max}} + \mathrm{velocity} + \theta_{2}"),
@@ -52,6 +64,21 @@ def test_floats_show_powers_of_ten():
     x = pool.symbol("x")
     assert (1.5e-7 * x).latex() == r"1.5 \cdot 10^{-7}\,x"
     assert (x * -2.5).latex() == r"x \cdot \left(-2.5\right)"
+    assert (1e-7 * x).latex() == r"10^{-7}\,x"
+    assert (1e10 * x + -1e22).latex() == r"10^{10}\,x + \left(-10^{22}\right)"
+    assert (pool.float(1e10) ** x).latex() == r"\left(10^{10}\right)^{x}"
+    assert (x ** pool.float(-1.25e-9)).latex() == r"x^{-1.25 \cdot 10^{-9}}"
+    assert (pool.float(-2.0) / x).latex() == r"-\frac{2.0}{x}"
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_the_digits_of_a_float_are_its_own(value):
+    text = ExprPool().float(value).latex()
+    number = re.sub(
+        r"10\^\{(-?\d+)\}", r"1e\1", text.replace(r" \cdot 10^{", "e").replace("}", "") if "cdot" in text else text
+    )
+    assert float(number) == value
+    assert len(text) < 40
 
 
 def test_notebooks_get_mathematics():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import alkahest
 from alkahest import ExprPool
 from alkahest.base import prim as registry
-from alkahest.errors import AlkahestError, FileFormatError, UnknownFunctionError
+from alkahest.errors import AlkahestError, FileAccessError, FileFormatError, UnknownFunctionError
 from alkahest.expr.persistence import FORMAT_VERSION, pack_exprs, unpack_expr, unpack_exprs
 from alkahest.expr.pool import live_pool
 from alkahest.testing import strategies
@@ -170,6 +170,14 @@ HEAD = '{"uuid":"u","nodes":%d}'
         (HEAD % 1, '[["rational","2","0"]]', "null"),
         (HEAD % 1, '[["float","inf"]]', "null"),
         (HEAD % 1, '[["const","tau"]]', "null"),
+        (HEAD % 1, '[["float","0x1p9999"]]', "null"),
+        (HEAD % 1, '[["symbol","","real"]]', "null"),
+        (HEAD % 1, '[["symbol","x y","real"]]', "null"),
+        (HEAD % 1, '[["symbol","x`","real"]]', "null"),
+        (HEAD % 1, '[["symbol","x",null]]', "null"),
+        (HEAD % 1, "[[7]]", "null"),
+        (HEAD % 1, '["sin"]', "null"),
+        (HEAD % 1, "[" * 5000 + "]" * 5000, "null"),
         (HEAD % 1, '[["sin",0]]', "null"),
         (HEAD % 2, '[["symbol","x","real"],["sin",-1]]', "null"),
         (HEAD % 2, '[["symbol","x","real"],["sin",true]]', "null"),
@@ -219,6 +227,39 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
         pool.save(path)
     assert path.read_bytes() == raw
     assert [p.name for p in tmp_path.iterdir()] == ["pool"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for path, named in [
+        (tmp_path / "missing" / "pool", f"{tmp_path / 'missing'} does not exist"),
+        (tmp_path / "file" / "pool", f"{tmp_path / 'file'} is no folder"),
+        (tmp_path, f"{tmp_path} is a folder"),
+        ("", "names no file"),
+    ]:
+        with pytest.raises(FileAccessError) as caught:
+            ExprPool().save(path)
+        assert named in str(caught.value)
+        assert "partial" not in str(caught.value)
+        assert isinstance(caught.value, OSError)
+        assert caught.value.code == "E-IO-002"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path, enabled):
+    path, raw = saved(tmp_path)
+    packed = pickle.dumps(example()[1])
+    try:
+        if not enabled:
+            gc.disable()
+        ExprPool.load(path)
+        pickle.loads(packed)
+        path.write_bytes(raw[:-1])
+        refusal(path)
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()
 
 
 def test_saving_replaces_a_file(tmp_path):

@@ -181,3 +181,40 @@ def test_minus_zero_is_a_number_of_its_own():
     pool = ExprPool()
     back = parse(str(pool.float(-0.0)), pool, decimals="float")
     assert math.copysign(1.0, back.value) == -1.0
+
+
+@pytest.mark.parametrize("decimals", ["exact", "float"])
+def test_the_sign_of_zero_is_read(decimals):
+    pool = ExprPool()
+    x = pool.symbol("x")
+    for zero in (pool.float(-0.0), pool.float(0.0)):
+        e = alkahest.copysign(x, zero)
+        back = parse(str(e), pool, decimals=decimals)
+        assert alkahest.eval_expr(back, {x: 2.0}) == alkahest.eval_expr(e, {x: 2.0})
+    assert parse("-0", pool) == pool.integer(0)
+    assert parse("1 - 0.0", pool) == pool.integer(1) - 0
+    assert parse("1/-.0e5", pool) == 1 / pool.float(-0.0)
+
+
+def test_conditions_and_numbers_in_each_others_places():
+    pool = ExprPool()
+    x, y = pool.symbols("x y")
+    less, where, ne = x < y, alkahest.where, alkahest.ne
+    assert str(less * 2) == "Piecewise([1, x < y], [0, True])*2"
+    assert str(where(less, 1, 0) * 2) == "Piecewise((1, x < y), (0, True))*2"
+    assert str(where(x, y, 1)) == "Piecewise((y, Ne(x, -0)), (1, True))"
+    assert str(where(ne(x, 0), y, 1)) == "Piecewise((y, Ne(x, 0)), (1, True))"
+    assert str(x & ~(y | 1)) == "Ne(x, -0) & ~(Ne(y, -0) | Ne(1, -0))"
+    for e in (-less, less + 1, less**2, alkahest.sin(less), less < (x & y), alkahest.max(less, x), where(x, less, ~y)):
+        assert parse(str(e), pool) == e
+
+
+def test_the_marks_of_conditions_are_safe_where_nothing_printed_them():
+    pool = ExprPool()
+    x, y = pool.symbols("x y")
+    assert parse("2*Ne(x, -0)", pool) == 2 * alkahest.ne(x, 0)
+    assert parse("(Ne(x, -0)) < y < 1", pool) == (alkahest.ne(x, 0) < y) & (y < 1)
+    assert parse("Piecewise([1, x], [0, True])", pool) == alkahest.where(x, 1, 0)
+    assert parse("Piecewise([1, x < y], [2, True])", pool) == alkahest.where(x < y, 1, 2)
+    assert parse("Piecewise([1, x < y], (0, True))", pool) == alkahest.where(x < y, 1, 0)
+    assert parse("Ne(x, -1) & y < 1", pool) == alkahest.ne(x, -1) & (y < 1)

@@ -6,16 +6,18 @@ A rule is `rule(builder, *values, **params) -> Value`. A third party adds one fo
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import Any
+from functools import cache
 
-from alkahest.extend import lowering_rules, prim_by_name
+from alkahest.extend import RuleTable, lowering_rules, prim_by_name
 from alkahest_llvm import operations as ir
 from alkahest_llvm.builder import Builder, Value
 from alkahest_llvm.operations import select
 from alkahest_llvm.vecmath.integer_power import plain_power, twofold_power
 
 Rule = Callable[..., Value]
+_lock = threading.Lock()
 
 LARGEST_PRODUCT_POWER = 4  # up to here powers are products, each rounded
 LARGEST_SQUARED_POWER = 64  # up to here repeated squaring, beyond the general power
@@ -129,10 +131,16 @@ RULES: dict[str, Rule] = {
 }
 
 
-def register() -> Any:
+def register() -> RuleTable:
     """Set the rules of the built-in primitives where none is set yet, and return the table."""
+    _set_rules()
+    return lowering_rules("llvm")
+
+
+@cache
+def _set_rules() -> None:
     table = lowering_rules("llvm")
-    for name, rule in RULES.items():
-        if name not in table:
-            table.set(prim_by_name(name), rule)
-    return table
+    with _lock:
+        for name, rule in RULES.items():
+            if name not in table:
+                table.set(prim_by_name(name), rule)

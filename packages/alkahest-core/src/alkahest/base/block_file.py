@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from alkahest.errors import FileFormatError
+from alkahest.errors import FileAccessError, FileFormatError
 
 _HEADER = re.compile(rb"([0-9a-f]{8}) ([0-9a-f]{8})\n")
 _HEADER_BYTES = 18
@@ -42,8 +42,13 @@ def damaged(what: str, offset: int) -> FileFormatError:
 
 
 def write_blocks(path: str | os.PathLike[str], kind: str, version: int, contents: Iterable[Any]) -> None:
-    """Write `contents`, none of them None, as a file of `kind`, atomically: it is complete or as it was before."""
+    """Write `contents`, none of them None, as a file of `kind`, atomically: it is complete or as it was before.
+
+    Raises `FileAccessError` where no file can be written at `path`.
+    """
     target = Path(path)
+    if not target.name:
+        raise FileAccessError(f"{os.fspath(path)!r} names no file.", remedy="Pass the name of a file.")
     partial = target.with_name(f"{target.name}.{uuid4().hex}.partial")
     try:
         with partial.open("xb") as file:
@@ -54,11 +59,27 @@ def write_blocks(path: str | os.PathLike[str], kind: str, version: int, contents
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             partial.unlink()
+        if isinstance(error, OSError):
+            # Its own text names the partial file, which is none of the caller's.
+            raise _inaccessible(target, error) from None
         raise
     _sync_folder(target.parent)
+
+
+def _inaccessible(target: Path, error: OSError) -> FileAccessError:
+    folder = target.parent
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "does not exist"
+        return FileAccessError(f"{target} cannot be written: {folder} {what}.", remedy=f"Make the folder {folder}.")
+    if target.is_dir():
+        return FileAccessError(f"{target} is a folder.", remedy="Name a file in it.")
+    return FileAccessError(
+        f"{target} cannot be written: {error.strerror or error}.",
+        remedy="Check the permissions and the free space of its folder.",
+    )
 
 
 def _write_block(file: BufferedWriter, content: Any) -> None:
@@ -110,7 +131,7 @@ def _content(payload: bytes, checksum: int, start: int) -> Any:
         raise damaged("the checksum of a block does not match", start)
     try:
         return json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets a thousand deep are no JSON of ours
         raise damaged("a block is no JSON", start + _HEADER_BYTES) from None
 
 

@@ -30,9 +30,16 @@ def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
 
 def unflatten(leaves: Sequence[Any], treedef: TreeDef) -> Any:
     """Return the structure `treedef` filled with `leaves`."""
-    if len(leaves) != treedef.num_leaves:
+    try:
+        given, wanted = len(leaves), treedef.num_leaves
+    except (AttributeError, TypeError):
         raise TreeError(
-            f"{len(leaves)} leaves were given for a structure of {treedef.num_leaves}.",
+            f"a {type(leaves).__name__} and a {type(treedef).__name__} are no leaves and tree definition.",
+            remedy="Pass the list of leaves first, then the tree definition that flatten_exprs returned.",
+        ) from None
+    if given != wanted:
+        raise TreeError(
+            f"{given} leaves were given for a structure of {wanted}.",
             remedy="Pass as many leaves as flatten_exprs returned.",
         )
     return treedef.unflatten(leaves)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from alkahest.compile.compiled import CompiledFn
 from alkahest.compile.dispatch import CompileConfig
-from alkahest.compile.functions import tape_of
+from alkahest.compile.functions import expressions, settings_of
 from alkahest.errors import ConfigError, PoolMismatchError
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import ExprPool
+from alkahest.expr.tape import linearize
 
 Key = tuple[Any, ...]
 
@@ -34,8 +35,8 @@ class CompileCache:
     """
 
     def __init__(self, maxsize: int = 1024) -> None:
-        if maxsize < 1:
-            raise ConfigError(f"a cache of {maxsize} functions cannot hold any.", remedy="Pass maxsize >= 1.")
+        if not isinstance(maxsize, int) or maxsize < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"a cache cannot hold {maxsize!r} functions.", remedy="Pass an integer maxsize >= 1.")
         self._maxsize = maxsize
         self._lock = threading.RLock()
         self._by_tape: OrderedDict[Key, CompiledFn] = OrderedDict()
@@ -45,36 +46,45 @@ class CompileCache:
 
     def compile(
         self,
-        expr: Expr | Sequence[Expr],
+        expr: Expr | float | Sequence[Expr | float],
         inputs: Sequence[Expr],
         pool: ExprPool | None = None,
         config: CompileConfig | None = None,
+        **settings: Any,
     ) -> CompiledFn:
         """Return the compiled function of `expr`, compiling it only if nothing equal is there.
 
-        `pool`, where given, must be the expression's own.
+        `pool`, where given, must be the expression's own. Settings are given as in `compile_expr`.
         """
-        if pool is not None and isinstance(expr, Expr) and expr.pool is not pool:
-            raise PoolMismatchError(
-                "the expression is not of the given pool.", remedy="Pass the expression's pool, or none."
-            )
-        settings = config or CompileConfig()
-        short = _short_key(expr, inputs, settings)
+        chosen = settings_of(config, settings)
+        outputs, symbols = expressions(expr, inputs)
+        items = (*outputs, *symbols)
+        _check_pool(pool, items)
+        # An input that is no symbol stands for itself, by identity: the tape refuses it.
+        ids = tuple([(id(i.pool), i.pool.uuid, i.id) if isinstance(i, Expr) else id(i) for i in items])
+        short = (len(outputs), ids, chosen)
         with self._lock:
             key = self._by_expr.get(short)
-            if key is None or key not in self._by_tape:
-                tape = tape_of(expr, inputs)
-                key = (tape.digest, tape.inputs, settings)
-                self._remember(self._by_expr, short, key)
-            found = self._by_tape.get(key)
+            found = self._find(key)
             if found is not None:
-                self._hits += 1
-                self._by_tape.move_to_end(key)
                 return found
-            made = CompiledFn(tape_of(expr, inputs), settings)
+            tape = linearize(outputs, symbols)
+            key = (tape.digest, tape.inputs, chosen)
+            self._remember(self._by_expr, short, key)
+            found = self._find(key)
+            if found is not None:
+                return found
+            made = CompiledFn(tape, chosen)
             self._compiles += 1
             self._remember(self._by_tape, key, made)
             return made
+
+    def _find(self, key: Key | None) -> CompiledFn | None:
+        found = None if key is None else self._by_tape.get(key)
+        if key is not None and found is not None:
+            self._hits += 1
+            self._by_tape.move_to_end(key)
+        return found
 
     def _remember(self, table: OrderedDict[Key, Any], key: Key, value: Any) -> None:
         table[key] = value
@@ -122,11 +132,15 @@ class CompileCache:
         return cache
 
 
-def _short_key(expr: Expr | Sequence[Expr], inputs: Sequence[Expr], config: CompileConfig) -> Key:
-    outputs = [expr] if isinstance(expr, Expr) else list(expr)
-    items = [*outputs, *inputs]
-    return (
-        len(outputs),
-        tuple([(id(i.pool), i.pool.uuid, i.id) if isinstance(i, Expr) else i for i in items]),
-        config,
-    )
+def _check_pool(pool: Any, items: Iterable[Any]) -> None:
+    if pool is None:
+        return
+    if not isinstance(pool, ExprPool):
+        raise ConfigError(
+            f"a {type(pool).__name__} stands in the place of the pool.",
+            remedy="Pass settings by name: cache.compile(expr, inputs, config=CompileConfig(…)).",
+        )
+    if any(isinstance(i, Expr) and i.pool is not pool for i in items):
+        raise PoolMismatchError(
+            "the expression is not of the given pool.", remedy="Pass the expression's pool, or none."
+        )

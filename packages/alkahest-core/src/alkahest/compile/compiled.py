@@ -54,7 +54,7 @@ class CompiledFn:
     def _use(self, compilation: driver.Compilation) -> None:
         self._compilation = compilation
         self._kernel: Kernel = compilation.kernel
-        self._scalar: Callable[..., Any] | None = getattr(compilation.kernel, "scalar", None)
+        self._scalar: Callable[..., Any] | None = None  # looked up when it is first wanted: a kernel may compile it then
 
     # -- what it is
 
@@ -134,7 +134,9 @@ class CompiledFn:
         """A callable for one point, of a list or of the values themselves; C-level where the tier has one."""
         if self._adapts:
             self._note(1.0)
-        return self._scalar or self._scalar_by_columns
+        if self._scalar is None:
+            self._scalar = getattr(self._kernel, "scalar", None) or self._scalar_by_columns
+        return self._scalar
 
     def _scalar_by_columns(self, *xs: Any) -> float | list[float]:
         import numpy as np

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from alkahest.errors import ContextError
+from alkahest.errors import ContextError, OperandError
 from alkahest.expr.building import building
 from alkahest.expr.expression import Expr
-from alkahest.expr.pool import Builder, ExprPool
+from alkahest.expr.pool import Builder, ExprPool, check_domain
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class ActiveContext:
 _current: ContextVar[ActiveContext] = ContextVar("alkahest_context", default=ActiveContext())  # noqa: B039 - frozen
 
 
-@contextmanager
 def context(
     *, pool: ExprPool | None = None, domain: str | None = None, simplify: bool | None = None
-) -> Generator[ActiveContext]:
+) -> AbstractContextManager[ActiveContext]:
     """Set the pool, the default domain of symbols, and whether expressions are built in canonical form.
 
-    Blocks nest and inherit what they do not set; each thread and async task has its own.
+    Blocks nest and inherit what they do not set; each thread and async task has its own. A `pool` that is none raises
+    `OperandError`, an unknown `domain` `UnknownDomainError`.
 
     >>> import alkahest
     >>> with alkahest.context(pool=alkahest.ExprPool(), simplify=True):
@@ -39,6 +39,17 @@ def context(
     ...     z**2 + 0 * z
     z^2
     """
+    if pool is not None and not isinstance(pool, ExprPool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OperandError(
+            f"context was given a {type(pool).__name__} as its pool.", remedy="Write context(pool=ExprPool())."
+        )
+    if domain is not None:
+        check_domain(domain)
+    return _context(pool, domain, simplify)
+
+
+@contextmanager
+def _context(pool: ExprPool | None, domain: str | None, simplify: bool | None) -> Generator[ActiveContext]:
     changes = {k: v for k, v in (("pool", pool), ("domain", domain), ("simplify", simplify)) if v is not None}
     active = replace(_current.get(), **changes)
     with ExitStack() as stack:

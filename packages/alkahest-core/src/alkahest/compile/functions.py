@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence, Set
+from numbers import Real
+from typing import TYPE_CHECKING, Any, cast
 
 from alkahest.base import trees
 from alkahest.compile import driver
@@ -13,57 +14,97 @@ from alkahest.compile.compiled import CompiledFn, number
 from alkahest.compile.dispatch import CompileConfig
 from alkahest.compile.driver import Explanation
 from alkahest.compile.interpreter import InterpreterBackend
-from alkahest.compile.tracing import TracedFn
-from alkahest.errors import ConfigError, DomainError, NotASymbolError, OperandError, UnknownSymbolError
-from alkahest.expr.expression import Expr
+from alkahest.compile.tracing import TracedFn, check_config
+from alkahest.errors import (
+    ConfigError,
+    DomainError,
+    DuplicateInputError,
+    NotASymbolError,
+    OperandError,
+    UnknownSymbolError,
+)
+from alkahest.expr.expression import Expr, number_like
 from alkahest.expr.pool import ExprPool
-from alkahest.expr.tape import Tape, linearize
+from alkahest.expr.tape import linearize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def tape_of(expr: Expr | Sequence[Expr], inputs: Sequence[Expr]) -> Tape:
-    """Return the tape of one expression or of several."""
-    outputs = [expr] if isinstance(expr, Expr) else list(expr)
-    pool = next((e.pool for e in (*outputs, *inputs) if isinstance(e, Expr)), None)
+def expressions(expr: Expr | float | Sequence[Expr | float], inputs: Iterable[Any]) -> tuple[list[Expr], list[Any]]:
+    """Return outputs as expressions of one pool, and the inputs as a list.
+
+    Numbers among the outputs become literals; the pool is that of the first expression in outputs or inputs.
+    """
+    outputs = _listed(expr, "the expression", "an Expr, a number, or a list of them") if not _is_one(expr) else [expr]
+    symbols = _listed(inputs, "the inputs", "a list of symbols")
+    pool = next((e.pool for e in (*outputs, *symbols) if isinstance(e, Expr)), None)
     if pool is None:
         raise OperandError("there is no expression to compile.", remedy="Pass an Expr or a list of them.")
-    return linearize([pool.expr(o) for o in outputs], inputs)
+    return [pool.expr(o) for o in outputs], symbols
 
 
-def _config(config: CompileConfig | None, settings: dict[str, Any]) -> CompileConfig:
+def _is_one(expr: Any) -> bool:
+    return isinstance(expr, Expr) or number_like(expr)
+
+
+def _listed(value: Any, what: str, wanted: str) -> list[Any]:
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Set):
+        return list(cast("Iterable[Any]", value))
+    raise OperandError(f"{what} cannot be a {type(value).__name__}.", remedy=f"Pass {wanted}.")
+
+
+def settings_of(config: Any, settings: dict[str, Any]) -> CompileConfig:
+    """Return the settings given as a `CompileConfig` or one by one, or raise `ConfigError`."""
     if config is not None and settings:
         raise ConfigError(
             "both config= and single settings were given.", remedy="Put all settings in CompileConfig(…)."
         )
-    try:
-        return config or CompileConfig(**settings)
-    except TypeError:
-        known = ", ".join(CompileConfig.__dataclass_fields__)
+    return check_config(_config(settings) if config is None else config)
+
+
+def _config(settings: dict[str, Any]) -> CompileConfig:
+    known = CompileConfig.__dataclass_fields__
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise ConfigError(f"unknown setting {', '.join(unknown)}.", remedy=f"The settings are {', '.join(known)}.")
+    evals = settings.get("expected_evals")
+    if evals is not None and not isinstance(evals, Real):
         raise ConfigError(
-            f"unknown setting among {', '.join(settings)}.", remedy=f"The settings are {known}."
-        ) from None
+            f"expected_evals is {evals!r}, which is no number.", remedy="Give the number of points, above 0, or None."
+        )
+    for name in ("backend", "target"):
+        if not isinstance(settings.get(name), str | None):
+            raise ConfigError(f"{name} is {settings[name]!r}, which is no name.", remedy="Pass a text, or None.")
+    return CompileConfig(**settings)
 
 
 def compile_expr(
-    expr: Expr | Sequence[Expr], inputs: Sequence[Expr], config: CompileConfig | None = None, **settings: Any
+    expr: Expr | float | Sequence[Expr | float],
+    inputs: Sequence[Expr],
+    config: CompileConfig | None = None,
+    **settings: Any,
 ) -> CompiledFn:
     """Compile one expression, or a list of them, as a function of `inputs`.
 
     Settings are given as a `CompileConfig` or one by one (`expected_evals=1e6`, `backend="llvm"`). Dispatch picks the
-    tier; see `CompiledFn.explain`. Duplicate inputs, symbols that are no inputs and symbols of another pool raise.
+    tier; see `CompiledFn.explain`. Numbers count as constant expressions. Duplicate inputs, symbols that are no inputs
+    and symbols of another pool raise; settings that are none raise `ConfigError`.
 
     >>> from alkahest import ExprPool
     >>> x, y = ExprPool().symbols("x y")
     >>> compile_expr([x + y, x * y], [x, y])([2.0, 3.0])
     [5.0, 6.0]
     """
-    return CompiledFn(tape_of(expr, inputs), _config(config, settings))
+    chosen = settings_of(config, settings)
+    return CompiledFn(linearize(*expressions(expr, inputs)), chosen)
 
 
 def explain(
-    expr: Expr | Sequence[Expr], inputs: Sequence[Expr], config: CompileConfig | None = None, **settings: Any
+    expr: Expr | float | Sequence[Expr | float],
+    inputs: Sequence[Expr],
+    config: CompileConfig | None = None,
+    **settings: Any,
 ) -> Explanation:
     """Return which tier would run an expression, with every tier's prediction or reason, without compiling it.
 
@@ -72,31 +113,38 @@ def explain(
     >>> explain(x + 1, [x], expected_evals=1).tier
     'interpreter'
     """
-    candidates = driver.candidates_for(tape_of(expr, inputs), _config(config, settings), probe=True)
+    chosen = settings_of(config, settings)
+    candidates = driver.candidates_for(linearize(*expressions(expr, inputs)), chosen, probe=True)
     tier = next((c.name for c in candidates if c.usable), "")
     return Explanation(tier, candidates, ())
 
 
-def eval_expr(expr: Expr | Sequence[Expr], bindings: Mapping[Any, Any], *, allow_nonfinite: bool = False) -> Any:
+def eval_expr(
+    expr: Expr | float | Sequence[Expr | float], bindings: Mapping[Any, Any], *, allow_nonfinite: bool = False
+) -> Any:
     """Return the value of `expr` where each symbol, or name, of `bindings` has its value; a float, or a list of them.
 
-    Symbols that `expr` does not use may be bound as well. A result that is nan or infinite raises `DomainError`,
-    unless `allow_nonfinite=True`.
+    Symbols that `expr` does not use may be bound as well, none twice. A result that is nan or infinite raises
+    `DomainError`, unless `allow_nonfinite=True`.
 
     >>> from alkahest import ExprPool
     >>> x = ExprPool().symbol("x")
     >>> eval_expr(x**2, {x: 3.0})
     9.0
     """
-    single = isinstance(expr, Expr)
-    outputs = [expr] if isinstance(expr, Expr) else list(expr)
-    if not outputs:
-        return []
-    values = _bindings(outputs[0].pool, bindings)
-    tape = linearize(outputs, list(values))
-    kernel = InterpreterBackend().compile(tape, CompileConfig().options())
+    if not isinstance(bindings, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OperandError(
+            f"the bindings are a {type(bindings).__name__}, not a mapping.",
+            remedy="Pass a dict from symbols, or their names, to numbers: {x: 1.0}.",
+        )
+    single = _is_one(expr)
+    outputs = [expr] if single else _listed(expr, "the expression", "an Expr, a number, or a list of them")
+    pool = next((e.pool for e in (*outputs, *bindings) if isinstance(e, Expr)), None) or ExprPool()
+    exprs = [pool.expr(o) for o in outputs]
+    values = _bindings(pool, bindings)
+    kernel = InterpreterBackend().compile(linearize(exprs, list(values)), CompileConfig().options())
     found = kernel.point(list(values.values()))
-    for value, out in zip(found, outputs, strict=True):
+    for value, out in zip(found, exprs, strict=True):
         if not allow_nonfinite and not math.isfinite(value):
             raise DomainError(
                 f"{out.to_string(60)} is {value} there.",
@@ -113,7 +161,11 @@ def _bindings(pool: ExprPool, bindings: Mapping[Any, Any]) -> dict[Expr, float]:
             raise UnknownSymbolError(f"no symbol of the pool is called {key!r}.", remedy="Bind symbols that exist.")
         if not isinstance(symbol, Expr) or symbol.op != "symbol":
             raise NotASymbolError(f"{key!r} is bound and is no symbol.", remedy="Bind symbols, or their names.")
-        values[pool.expr(symbol)] = number(value)
+        if pool.expr(symbol) in values:
+            raise DuplicateInputError(
+                f"the symbol {symbol} is bound twice.", remedy="Bind it by itself or by name, not both."
+            )
+        values[symbol] = number(value)
     return values
 
 

@@ -26,14 +26,26 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Static:
+    """A parameter fixed to its default when the function was traced: its name, and how many inputs stand before it.
+
+    `before` is None for a parameter that is passed by name only.
+    """
+
+    name: str
+    before: int | None
+
+
+@dataclass(frozen=True)
 class Program:
-    """What tracing finds out: parameters, and the outputs as leaves and structure."""
+    """What tracing finds out: parameters, and the outputs as leaves and structure; `static` ones are no inputs."""
 
     pool: ExprPool = field(repr=False)
     name: str
     parameters: tuple[Parameter, ...]
     outputs: tuple[Expr, ...]
     out_tree: trees.TreeDef
+    static: tuple[Static, ...] = ()
 
     @property
     def symbols(self) -> list[Expr]:
@@ -49,7 +61,12 @@ class Program:
         """Return a program of the same parameters with other outputs."""
         leaves, out_tree = trees.flatten(tree)
         outputs = tuple([as_output(self.pool, leaf) for leaf in leaves])
-        return Program(self.pool, self.name, self.parameters, outputs, out_tree)
+        return Program(self.pool, self.name, self.parameters, outputs, out_tree, self.static)
+
+    @property
+    def by_position(self) -> bool:
+        """Whether the inputs can all be passed by position: no fixed parameter stands among them."""
+        return all(s.before in (None, len(self.parameters)) for s in self.static)
 
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """Return one leaf per symbol for a call, or raise `ArityError` or `TreeError`."""
@@ -70,6 +87,7 @@ class Program:
 
     def _by_parameter(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         names = [p.name for p in self.parameters]
+        self._check_static(len(args), kwargs)
         unknown = [k for k in kwargs if k not in names]
         if len(args) > len(names) or unknown:
             what = f"was called with {len(args)}" if not unknown else f"has no parameter {unknown[0]}"
@@ -90,6 +108,15 @@ class Program:
             )
         return values
 
+    def _check_static(self, positional: int, kwargs: dict[str, Any]) -> None:
+        for s in self.static:
+            if s.name in kwargs or (s.before is not None and positional > s.before):
+                raise ArityError(
+                    f"the parameter {s.name} of {self.name} was fixed to its default, which is no number, when the "
+                    "function was traced.",
+                    remedy=f"Leave {s.name} out and pass what comes after it by name, or trace the function anew.",
+                )
+
     def substitute(self, leaves: Sequence[Any]) -> Any:
         """Return the outputs with expressions put in for the symbols, in one pool with them."""
         target = next(leaf.pool for leaf in leaves if isinstance(leaf, Expr))
@@ -104,7 +131,7 @@ class Program:
         shapes = [
             (p.name, len(p.symbols), _skeleton(p.treedef), p.default is REQUIRED, _default(p)) for p in self.parameters
         ]
-        return _unpack, (pack_exprs(self.pool, ids), self.name, shapes, _skeleton(self.out_tree))
+        return _unpack, (pack_exprs(self.pool, ids), self.name, shapes, _skeleton(self.out_tree), self.static)
 
 
 def _default(p: Parameter) -> Any:
@@ -120,7 +147,7 @@ def _treedef(skeleton: Any) -> trees.TreeDef:
     return None if skeleton is None else trees.flatten(skeleton)[1]
 
 
-def _unpack(packed: Any, name: str, shapes: list[Any], out_skeleton: Any) -> Program:
+def _unpack(packed: Any, name: str, shapes: list[Any], out_skeleton: Any, static: tuple[Static, ...]) -> Program:
     from alkahest.expr.persistence import unpack_exprs
 
     exprs = unpack_exprs(packed)
@@ -132,7 +159,7 @@ def _unpack(packed: Any, name: str, shapes: list[Any], out_skeleton: Any) -> Pro
         parameters.append(Parameter(pname, symbols, _treedef(skeleton), REQUIRED if required else default))
     out_tree = trees.flatten(out_skeleton)[1]
     pool = exprs[0].pool if exprs else ExprPool()
-    return Program(pool, name, tuple(parameters), tuple(exprs[at:]), out_tree)
+    return Program(pool, name, tuple(parameters), tuple(exprs[at:]), out_tree, static)
 
 
 def _expression(pool: ExprPool, leaf: Any) -> Expr:

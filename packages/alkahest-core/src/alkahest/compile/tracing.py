@@ -6,15 +6,16 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from alkahest.base import trees
+from alkahest.compile import driver
 from alkahest.compile.columns import import_array
 from alkahest.compile.compiled import CompiledFn, number
 from alkahest.compile.dispatch import CompileConfig
-from alkahest.compile.program import REQUIRED, Parameter, Program
-from alkahest.errors import TraceError
-from alkahest.expr.expression import Expr
+from alkahest.compile.program import REQUIRED, Parameter, Program, Static
+from alkahest.errors import ConfigError, TraceError
+from alkahest.expr.expression import Expr, number_like
 from alkahest.expr.pool import ExprPool
 from alkahest.expr.tape import linearize
 
@@ -36,7 +37,7 @@ class TracedFn:
         self.config = config or CompileConfig()
         self._compiled: CompiledFn | None = None
         self._lock = threading.Lock()
-        self._plain = all(p.treedef is None for p in program.parameters)
+        self._plain = program.by_position and all(p.treedef is None for p in program.parameters)
         self._one = program.out_tree.is_leaf()
 
     @property
@@ -96,7 +97,7 @@ class TracedFn:
 
     def with_config(self, config: CompileConfig) -> TracedFn:
         """Return the same function compiled with other settings."""
-        return type(self)(self.program, config)
+        return type(self)(self.program, check_config(config))
 
     def __repr__(self) -> str:
         names = ", ".join(str(s) for s in self.symbols)
@@ -132,12 +133,16 @@ def trace(pool: ExprPool, **options: Any) -> Callable[[Callable[..., Any]], Trac
     >>> f(3.0, 0.0)
     9.0
     """
+    _check_pool(pool, "trace")
+    return lambda fn: trace_fn(fn, pool, **options)
+
+
+def _check_pool(pool: Any, name: str) -> None:
     if not isinstance(pool, ExprPool):
         raise TraceError(
-            f"trace was given a {type(pool).__name__}, not an ExprPool.",
+            f"{name} was given a {type(pool).__name__}, not an ExprPool.",
             remedy="Write @trace(pool) above the function, or trace_fn(fn, pool).",
         )
-    return lambda fn: trace_fn(fn, pool, **options)
 
 
 def trace_fn(
@@ -150,9 +155,16 @@ def trace_fn(
     """Trace `fn` by calling it once with symbols named as its parameters.
 
     `like` gives, by parameter name or in order, an example of the structure of arguments that are no scalars: its
-    leaves become symbols named by their path, `p_0` or `p_width`. `domain` is a domain for all symbols, or by name.
-    A function with `*args`, a coroutine, or a result that is no structure of expressions and numbers raises
-    `TraceError`; Python control flow on a symbolic value raises `ControlFlowError`.
+    leaves become symbols named by their path, `p_0` or `p_width`. `domain` is a domain for all symbols, or by name of
+    the symbol.
+
+    A default that is a number makes its parameter an input that may be left out. A parameter whose default is
+    anything else (None, a text, a list) and that has no example is fixed: `fn` gets the default when it is traced,
+    the parameter is no input, and passing a value for it raises `ArityError`.
+
+    A function with `*args`, a coroutine, a result that is no structure of expressions and numbers, names in `like`
+    or `domain` that the function lacks, and two arguments that would share a symbol's name raise `TraceError`;
+    Python control flow on a symbolic value raises `ControlFlowError`.
 
     >>> from alkahest import ExprPool
     >>> line = trace_fn(lambda p, x: p["a"] * x + p["b"], ExprPool(), like={"p": {"a": 0, "b": 0}})
@@ -160,25 +172,42 @@ def trace_fn(
     p_a*x + p_b
     >>> line({"a": 2.0, "b": 1.0}, 3.0)
     7.0
+    >>> def power(x, how=None):
+    ...     return x if how is None else x**how
+    >>> trace_fn(power, ExprPool())
+    TracedFn(x) -> x
     """
+    _check_pool(pool, "trace_fn")
     if inspect.iscoroutinefunction(fn):
         raise TraceError("an async function cannot be traced.", remedy="Trace a plain function.")
     names = _parameters(fn)
-    examples = _examples(names, like)
+    examples = _examples([p.name for p in names], like)
+    maker = _SymbolMaker(pool, domain)
     parameters: list[Parameter] = []
+    static: list[Static] = []
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for p in names:
-        symbols, treedef, value = _symbols(pool, p.name, examples, domain)
-        default = REQUIRED if p.default is inspect.Parameter.empty else p.default
-        parameters.append(Parameter(p.name, tuple(symbols), treedef, default))
-        if p.kind is inspect.Parameter.KEYWORD_ONLY:
+        by_name = p.kind is inspect.Parameter.KEYWORD_ONLY
+        if _is_static(p, examples):
+            static.append(Static(p.name, None if by_name else len(parameters)))
+            value = p.default
+        else:
+            symbols, treedef, value = maker.argument(p.name, examples)
+            default = REQUIRED if p.default is inspect.Parameter.empty else p.default
+            parameters.append(Parameter(p.name, tuple(symbols), treedef, default))
+        if by_name:
             kwargs[p.name] = value
         else:
             args.append(value)
-    leaves, out_tree = trees.flatten(fn(*args, **kwargs))
+    maker.check_domain_names()
+    result = fn(*args, **kwargs)
     name = getattr(fn, "__name__", "function")
-    return TracedFn(Program(pool, name, tuple(parameters), (), out_tree).with_outputs(out_tree.unflatten(leaves)))
+    return TracedFn(Program(pool, name, tuple(parameters), (), None, tuple(static)).with_outputs(result))
+
+
+def _is_static(p: inspect.Parameter, examples: dict[str, Any]) -> bool:
+    return p.default is not inspect.Parameter.empty and p.name not in examples and not number_like(p.default)
 
 
 def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -197,34 +226,90 @@ def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
     return found
 
 
-def _examples(names: list[inspect.Parameter], like: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Any]:
+def _examples(known: list[str], like: Any) -> dict[str, Any]:
+    """Return the examples by parameter name."""
     if like is None:
         return {}
-    known = [p.name for p in names]
-    given = dict(like) if isinstance(like, Mapping) else dict(zip(known, like, strict=False))
-    unknown = [k for k in given if k not in known]
-    if unknown or (not isinstance(like, Mapping) and len(like) > len(known)):
+    if isinstance(like, Mapping):
+        given: dict[Any, Any] = dict(cast("Mapping[Any, Any]", like))
+        surplus = ", ".join([str(k) for k in given if k not in known])
+    elif isinstance(like, Sequence) and not isinstance(like, str | bytes):
+        examples = cast("Sequence[Any]", like)
+        given = dict(zip(known, examples, strict=False))
+        surplus = f"{len(examples)} arguments" if len(examples) > len(known) else ""
+    else:
         raise TraceError(
-            f"like= describes {', '.join(map(str, unknown)) or f'{len(given)} arguments'}, which the function lacks.",
-            remedy=f"Describe some of {', '.join(known)}.",
+            f"like= is a {type(like).__name__}.", remedy="Pass a dict of examples by parameter name, or a list of them."
+        )
+    if surplus:
+        raise TraceError(
+            f"like= describes {surplus}, and the function takes {len(known)} ({', '.join(known)}).",
+            remedy="Give at most one example per parameter, under the parameter's name or in order.",
         )
     return given
 
 
-def _symbols(
-    pool: ExprPool, name: str, examples: dict[str, Any], domain: str | Mapping[str, str] | None
-) -> tuple[list[Expr], Any, Any]:
-    def make(symbol: str) -> Expr:
-        chosen = domain if isinstance(domain, str) or domain is None else domain.get(symbol)
-        return pool.symbol(symbol, chosen)
+class _SymbolMaker:
+    """Makes the symbols of arguments, each name once."""
 
-    if name not in examples or trees.is_leaf(examples[name]):
-        symbol = make(name)
-        return [symbol], None, symbol
-    example = examples[name]
-    _, treedef = trees.flatten(example)
-    symbols = [make("_".join([name, *[str(part) for part in path]])) for path in trees.paths(example)]
-    return symbols, treedef, trees.unflatten(symbols, treedef)
+    def __init__(self, pool: ExprPool, domain: str | Mapping[str, str] | None) -> None:
+        if domain is not None and not isinstance(domain, str | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TraceError(
+                f"domain= is a {type(domain).__name__}.", remedy="Pass one domain, or a dict of domains by symbol."
+            )
+        self._pool = pool
+        self._domain = domain
+        self._made: dict[str, str] = {}  # what each symbol stands for, by its name
+
+    def argument(self, name: str, examples: dict[str, Any]) -> tuple[list[Expr], trees.TreeDef, Any]:
+        """Return the symbols of a parameter, its structure (None for a scalar) and the value to trace with."""
+        if name not in examples or trees.is_leaf(examples[name]):
+            symbol = self._symbol(name, name)
+            return [symbol], None, symbol
+        example = examples[name]
+        _, treedef = trees.flatten(example)
+        symbols = [
+            self._symbol("_".join([name, *[str(part) for part in path]]), name + "".join([f"[{k!r}]" for k in path]))
+            for path in trees.paths(example)
+        ]
+        return symbols, treedef, trees.unflatten(symbols, treedef)
+
+    def _symbol(self, symbol: str, origin: str) -> Expr:
+        if symbol in self._made:
+            raise TraceError(
+                f"{self._made[symbol]} and {origin} would both be the symbol {symbol}.",
+                remedy="Rename one of the two: a parameter, a key or a field.",
+            )
+        self._made[symbol] = origin
+        domain = self._domain
+        return self._pool.symbol(symbol, domain.get(symbol) if isinstance(domain, Mapping) else domain)
+
+    def check_domain_names(self) -> None:
+        """Raise where `domain` names what is no symbol."""
+        unknown = [str(k) for k in self._domain if k not in self._made] if isinstance(self._domain, Mapping) else []
+        if unknown:
+            raise TraceError(
+                f"domain= names {', '.join(unknown)}, which is no symbol of the function ({', '.join(self._made)}).",
+                remedy="Name symbols as they are printed: x, or p_0 for an entry of a structure.",
+            )
+
+
+def check_config(config: Any) -> CompileConfig:
+    """Return `config`, or raise `ConfigError` where it is no settings or asks a backend for a target it lacks."""
+    if not isinstance(config, CompileConfig):
+        raise ConfigError(
+            f"a {type(config).__name__} stands where the settings belong.",
+            remedy="Pass CompileConfig(…), or single settings by name: backend='llvm', expected_evals=1e6.",
+        )
+    if config.backend is not None and config.target is not None:
+        info = driver.backend_infos().get(config.backend)
+        if info is not None and config.target not in info.targets:
+            raise ConfigError(
+                f"the tier {config.backend} does not serve target {config.target!r} "
+                f"(it serves {', '.join(sorted(info.targets))}).",
+                remedy="Give the backend or the target, not both.",
+            )
+    return config
 
 
 def jit(f: TracedFn, config: CompileConfig | None = None) -> Any:
@@ -243,7 +328,7 @@ def jit(f: TracedFn, config: CompileConfig | None = None) -> Any:
             f"jit was given a {type(f).__name__}.",
             remedy="Trace the function first: jit(trace_fn(fn, pool)).",
         )
-    settings = config or CompileConfig(expected_evals=JIT_EVALS)
+    settings = CompileConfig(expected_evals=JIT_EVALS) if config is None else check_config(config)
     return _compiled_class(type(f))(f.program, settings)
 
 

@@ -35,6 +35,15 @@ _MATH = frozenset([s + suffix for s in _MATH_STEMS for suffix in ("", "f", "l")]
 _MATH_RESERVED = _MATH | frozenset(_MATH_OTHER + _MATH_MACROS)
 _PREDEFINED = frozenset("i386 linux sun unix vax".split())  # macros of compilers in their default modes
 
+# Macros of the other common headers (C99 7), which a program that uses the text may well include before it.
+_COMMON_MACROS = frozenset(
+    """
+    BUFSIZ CHAR_BIT EDOM EILSEQ EOF ERANGE EXIT_FAILURE EXIT_SUCCESS FILENAME_MAX FOPEN_MAX I MB_CUR_MAX NULL
+    RAND_MAX SEEK_CUR SEEK_END SEEK_SET TMP_MAX assert complex errno imaginary offsetof stderr stdin stdout
+    unreachable
+    """.split()
+)
+
 _C_KEYWORDS = frozenset(
     """
     auto break case char const continue default do double else enum extern float for goto if inline int long
@@ -99,8 +108,9 @@ _RENAME_FUNCTION = "Pass a free C identifier as fn_name."
 def check_names(fn_name: str, var_names: Sequence[str]) -> None:
     """Raise `IdentifierError` unless function and parameters have free, distinct C identifiers as names.
 
-    Refused are what is no identifier, keywords of C (to C23) and C++, names of <math.h>, reserved names, and names
-    that begin as those of Alkahest's helper functions do. The function's own name may be none of the C library.
+    Refused are what is no identifier, keywords of C (to C23) and C++, names of <math.h>, macros of other common
+    headers, reserved names, and names that begin as those of Alkahest's helper functions do. The function's own name
+    may be none of the C library.
     """
     why = _why_not_free(fn_name) or _why_no_function(fn_name)
     if why:
@@ -126,6 +136,8 @@ def _why_not_free(name: object) -> str:
         return "is a keyword of C++"
     if name in _MATH_RESERVED:
         return "is a name of <math.h>"
+    if name in _COMMON_MACROS:
+        return "is a macro of the C library"
     if name in _PREDEFINED:
         return "is a macro that some compilers predefine"
     if name == "main":

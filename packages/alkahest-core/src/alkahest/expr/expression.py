@@ -7,17 +7,22 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from alkahest.errors import ComparisonError, ControlFlowError, OperandError, PoolMismatchError
-from alkahest.expr.pool import CONSTANTS, LEAVES, ExprPool, active_builders, number_node
+from alkahest.expr.pool import CONSTANTS, LEAVES, ExprPool, active_builders, no_operand, number_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Python's numbers hash below sys.hash_info.modulus, 2**61 - 1: no number shares the hash of an expression, so that
+# a dict of both never has to compare the two.
+_ABOVE_NUMBERS = 1 << 62
 
 
 class Expr:
     """A real scalar expression: a node of an `ExprPool`.
 
-    Operators take int, float, Fraction, Decimal and NumPy scalars on either side. `==` is identity of structure;
-    an equation is `alkahest.eq(a, b)`, a choice `alkahest.where(condition, a, b)`.
+    Operators take int, float, Fraction, Decimal, NumPy scalars and 0-d values of torch and JAX on either side, and
+    NumPy arrays entry by entry. `==` is identity of structure; an equation is `alkahest.eq(a, b)`, a choice
+    `alkahest.where(condition, a, b)`.
 
     >>> x = ExprPool().symbol("x")
     >>> 2**x - x / 3
@@ -25,7 +30,6 @@ class Expr:
     """
 
     __slots__ = ("__weakref__", "id", "pool")
-    __array_ufunc__ = None  # NumPy's operators leave the work to ours
 
     pool: ExprPool
     id: int
@@ -109,6 +113,14 @@ class Expr:
 
     __repr__ = __str__
 
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise ControlFlowError(
+                f"an expression has no digits to format as {spec!r}.",
+                remedy="Format its text, f'{str(x):>20}', or its value, f'{eval_expr(x, bindings):.3f}'.",
+            )
+        return str(self)
+
     def to_string(self, max_chars: int | None = None) -> str:
         """Return the whole text, or its first `max_chars` characters and an ellipsis."""
         from alkahest.expr.printing import to_text
@@ -139,7 +151,7 @@ class Expr:
         return NotImplemented
 
     def __hash__(self) -> int:
-        return self.id
+        return self.id | _ABOVE_NUMBERS
 
     def __reduce__(self) -> tuple[Any, ...]:
         from alkahest.expr.persistence import pack_exprs, unpack_expr
@@ -179,6 +191,27 @@ class Expr:
             remedy="Pass a list of expressions; use where(condition, a, b) for choices.",
         )
 
+    def __index__(self) -> int:
+        value = self.value
+        if isinstance(value, int):
+            return value
+        raise ControlFlowError(
+            f"the symbolic value {self.to_string(60)} is no known integer, which a range, an index or a count must be.",
+            remedy="Use a Python integer there, and where(condition, a, b) to choose by a symbolic value.",
+        )
+
+    def __len__(self) -> NoReturn:
+        raise ControlFlowError(
+            "a symbolic value is a scalar and has no length.",
+            remedy="Take the length of a list of expressions; trace structures with like=.",
+        )
+
+    def __getitem__(self, key: Any) -> NoReturn:
+        raise ControlFlowError(
+            "a symbolic value is a scalar and has no entries.",
+            remedy="Index a list of expressions; a traced argument with entries wants an example, like={'p': [0, 0]}.",
+        )
+
     # -- arithmetic
 
     def __neg__(self) -> Expr:
@@ -207,17 +240,16 @@ class Expr:
     def __invert__(self) -> Expr:
         return self.pool._build("not", (self.id,))
 
-    def __floordiv__(self, other: Any) -> Any:
-        return (self / other).__floor__()
+    def __divmod__(self, other: Any) -> NoReturn:
+        raise OperandError("divmod of an expression is not defined.", remedy="Write the pair: (x // y, x % y).")
 
-    def __rfloordiv__(self, other: Any) -> Any:
-        return (other / self).__floor__()
+    __rdivmod__ = __divmod__
 
-    def __mod__(self, other: Any) -> Any:
-        return self - other * (self / other).__floor__()
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Carry out NumPy's operators, which come here from `array + expr` and `numpy.add`; refuse its functions."""
+        from alkahest.expr.ufuncs import run_ufunc
 
-    def __rmod__(self, other: Any) -> Any:
-        return other - self * (other / self).__floor__()
+        return run_ufunc(ufunc, method, inputs, kwargs)
 
     # Filled below from one template: the operators differ in the name of the primitive alone.
     __add__: Any
@@ -228,6 +260,10 @@ class Expr:
     __rmul__: Any
     __truediv__: Any
     __rtruediv__: Any
+    __floordiv__: Any
+    __rfloordiv__: Any
+    __mod__: Any
+    __rmod__: Any
     __pow__: Any
     __rpow__: Any
     __lt__: Any
@@ -251,8 +287,10 @@ def number_like(value: object) -> bool:
 
 
 def _operand(pool: ExprPool, value: Any) -> int | None:
-    """Return the id of an operand that is no Expr of this pool, None where it is none of ours."""
+    """Return the id of an operand in `pool`, None where it is no number."""
     if value.__class__ is Expr:
+        if value.pool is pool:
+            return value.id
         raise PoolMismatchError(
             "expressions of two pools cannot be combined.", remedy="Build all parts in one ExprPool."
         )
@@ -260,16 +298,27 @@ def _operand(pool: ExprPool, value: Any) -> int | None:
     return None if node is None else pool._intern(node)
 
 
-def _elementwise(value: Any, operator: Callable[[Any], Any]) -> Any:
-    """Apply `operator` to each entry of a NumPy array, for `expr + array`; NotImplemented for all else."""
-    if type(value).__module__.partition(".")[0] != "numpy" or not getattr(value, "ndim", 0):
+def _beside(value: Any, operator: Callable[[Any], Any], theirs: str = "") -> Any:
+    """Return what an operator gives beside a value that is no number.
+
+    A NumPy array gives `operator` of its entries, a type with a reflected operator `theirs` of its own is left to
+    that, and all else raises `OperandError`.
+    """
+    cls: Any = value.__class__
+    module = cls.__module__.partition(".")[0]
+    if module == "numpy":
+        if getattr(getattr(value, "dtype", None), "kind", "?") in "biufO":
+            import numpy as np
+
+            return np.frompyfunc(operator, 1, 1)(value)
+    elif module != "builtins" and theirs and getattr(cls, theirs, None) is not getattr(object, theirs, None):
         return NotImplemented
-    import numpy as np
-
-    return np.frompyfunc(operator, 1, 1)(value)
+    raise no_operand(value)
 
 
-def _binary(op: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _binary(op: str, theirs: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the operator of a primitive and its reflection; `theirs` names the operand's method for the former."""
+
     def forward(self: Expr, other: Any) -> Any:
         pool = self.pool
         if other.__class__ is Expr and other.pool is pool:
@@ -277,7 +326,7 @@ def _binary(op: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
         else:
             ident = _operand(pool, other)
             if ident is None:
-                return _elementwise(other, lambda entry: forward(self, entry))
+                return _beside(other, lambda entry: forward(self, entry), theirs)
         if active_builders[0]:
             return pool._build(op, (self.id, ident))
         node = (op, self.id, ident)
@@ -287,20 +336,49 @@ def _binary(op: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def reflected(self: Expr, other: Any) -> Any:
         ident = _operand(self.pool, other)
         if ident is None:
-            return _elementwise(other, lambda entry: reflected(self, entry))
+            return _beside(other, lambda entry: reflected(self, entry))
         return self.pool._build(op, (ident, self.id))
 
     return forward, reflected
 
 
-Expr.__add__, Expr.__radd__ = _binary("add")
-Expr.__sub__, Expr.__rsub__ = _binary("sub")
-Expr.__mul__, Expr.__rmul__ = _binary("mul")
-Expr.__truediv__, Expr.__rtruediv__ = _binary("div")
-Expr.__pow__, Expr.__rpow__ = _binary("pow")
-Expr.__lt__, _ = _binary("lt")
-Expr.__le__, _ = _binary("le")
-Expr.__gt__, _ = _binary("gt")
-Expr.__ge__, _ = _binary("ge")
-Expr.__and__, Expr.__rand__ = _binary("and")
-Expr.__or__, Expr.__ror__ = _binary("or")
+def _composed(build: Callable[[Expr, Expr], Expr], theirs: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Do what `_binary` does for an operator that `build` writes with others."""
+
+    def forward(self: Expr, other: Any) -> Any:
+        ident = _operand(self.pool, other)
+        if ident is None:
+            return _beside(other, lambda entry: forward(self, entry), theirs)
+        return build(self, Expr(self.pool, ident))
+
+    def reflected(self: Expr, other: Any) -> Any:
+        ident = _operand(self.pool, other)
+        if ident is None:
+            return _beside(other, lambda entry: reflected(self, entry))
+        return build(Expr(self.pool, ident), self)
+
+    return forward, reflected
+
+
+def _floored_quotient(a: Expr, b: Expr) -> Expr:
+    return a.pool._build("div", (a.id, b.id)).__floor__()
+
+
+def _remainder(a: Expr, b: Expr) -> Expr:
+    build = a.pool._build
+    return build("sub", (a.id, build("mul", (b.id, _floored_quotient(a, b).id)).id))
+
+
+Expr.__add__, Expr.__radd__ = _binary("add", "__radd__")
+Expr.__sub__, Expr.__rsub__ = _binary("sub", "__rsub__")
+Expr.__mul__, Expr.__rmul__ = _binary("mul", "__rmul__")
+Expr.__truediv__, Expr.__rtruediv__ = _binary("div", "__rtruediv__")
+Expr.__pow__, Expr.__rpow__ = _binary("pow", "__rpow__")
+Expr.__lt__, _ = _binary("lt", "__gt__")
+Expr.__le__, _ = _binary("le", "__ge__")
+Expr.__gt__, _ = _binary("gt", "__lt__")
+Expr.__ge__, _ = _binary("ge", "__le__")
+Expr.__and__, Expr.__rand__ = _binary("and", "__rand__")
+Expr.__or__, Expr.__ror__ = _binary("or", "__ror__")
+Expr.__floordiv__, Expr.__rfloordiv__ = _composed(_floored_quotient, "__rfloordiv__")
+Expr.__mod__, Expr.__rmod__ = _composed(_remainder, "__rmod__")

@@ -11,7 +11,7 @@ from functools import reduce
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from alkahest.errors import AlkahestError, OperandError
+from alkahest.errors import FPCoreError, OperandError
 from alkahest.expr.fpcore_vocabulary import (
     BINARY,
     COMPARISONS,
@@ -26,7 +26,19 @@ from alkahest.expr.fpcore_vocabulary import (
     is_operation,
 )
 from alkahest.expr.parsing import parse
-from alkahest.expr.sexpr import Atom, Form, Node, data, exact_number, fault, is_symbol, read_forms, scaled
+from alkahest.expr.sexpr import (
+    Atom,
+    Form,
+    Node,
+    data,
+    exact_number,
+    fault,
+    is_minus_zero,
+    is_symbol,
+    read_forms,
+    scaled,
+    unsupported,
+)
 
 if TYPE_CHECKING:
     from alkahest.expr.expression import Expr
@@ -71,7 +83,7 @@ class FPCore:
 
 
 class RefusedCore(NamedTuple):
-    """An FPCore that could not be read: its name, the line of what is not supported, and the reason."""
+    """An FPCore that is not of the subset read here: its name, the line of what is not supported, and the reason."""
 
     name: str | None
     line: int
@@ -90,10 +102,15 @@ def from_fpcore(text: str, pool: ExprPool, *, strict: bool = False) -> FPCoreLis
     """Return the FPCores of `text` as records whose expressions are in `pool`.
 
     Read are all scalar operations and constants of FPCore 2.0, `let`, `let*` and `if`, and calls of earlier cores;
-    numbers are exact. Arguments are real symbols, one for each name, whichever core uses it. A core with loops,
-    tensors, `!` annotations, infinities or a precision other than binary32, binary64 and real is refused with its
-    line in `.refused` and the others are kept, or the first such raises `FPCoreError` with `strict=True`. Text that
-    is no sequence of balanced forms raises in either case.
+    numbers are exact, but for `-0.0`, which becomes a float. Arguments are real symbols, one for each name,
+    whichever core uses it.
+
+    A core with loops, tensors, `!` annotations, infinities or nan, numbers beyond all bounds, another rounding than
+    nearestEven, or a precision other than binary32, binary64 and real is refused with its line in `.refused`, as is
+    one that calls such a core; the others are kept. With `strict=True` the first such raises `FPCoreError`.
+
+    What is no FPCore raises `FPCoreError` with its line in either case: text without any core, brackets that do not
+    match, names that are not bound, operations that do not exist or have the wrong number of arguments.
 
     >>> from alkahest.expr.pool import ExprPool
     >>> cores = from_fpcore('(FPCore (x) :name "root" :pre (<= 0 x 1) (sqrt (+ 1 x)))', ExprPool())
@@ -106,14 +123,17 @@ def from_fpcore(text: str, pool: ExprPool, *, strict: bool = False) -> FPCoreLis
         )
     out = FPCoreList()
     reader = _Reader(pool)
-    for form in read_forms(text):
+    forms = read_forms(text)
+    if not forms:
+        raise fault("the text holds no FPCore", "Write (FPCore (arguments) properties body).", 1)
+    for form in forms:
         try:
             out.append(reader.core(form))
-        except AlkahestError as error:
-            if strict:
+        except FPCoreError as error:
+            if strict or not error.details.get("unsupported"):
                 raise
-            reason = error.details.get("reason", error.message.rstrip("."))
-            out.refused.append(RefusedCore(_name_of(form), error.line or form.line, reason))
+            reader.refuse(form)
+            out.refused.append(RefusedCore(_name_of(form), error.line or form.line, error.details["reason"]))
     return out
 
 
@@ -129,7 +149,7 @@ class _Reader:
 
     def __init__(self, pool: ExprPool) -> None:
         self._pool = pool
-        self._callable: dict[str, FPCore] = {}
+        self._callable: dict[str, FPCore | None] = {}  # None for one that is refused
 
     def core(self, form: Node) -> FPCore:
         """Return the record of one core."""
@@ -163,6 +183,12 @@ class _Reader:
             self._callable[identifier] = core
         return core
 
+    def refuse(self, form: Node) -> None:
+        """Remember that a core was refused: those that call it are refused as well."""
+        identifier = _word(form[1]) if isinstance(form, Form) and len(form) > 1 else None
+        if identifier is not None:
+            self._callable[identifier] = None
+
 
 def _word(node: Node) -> str | None:
     """Return the text of a symbol, None for all else."""
@@ -174,7 +200,9 @@ def _argument_names(form: Form) -> list[str]:
     for item in form:
         name = _word(item)
         if name is None:
-            raise fault("an argument is annotated, a tensor, or no name", "Arguments are plain names here.", item.line)
+            described = isinstance(item, Form) and item and _word(item[0]) is not None
+            what = "an argument is annotated or a tensor" if described else "an argument is no name"
+            raise (unsupported if described else fault)(what, "List plain names as arguments.", item.line)
         if name in names:
             raise fault(f"the argument {name} is listed twice", "Give each argument a name of its own.", item.line)
         names.append(name)
@@ -199,10 +227,10 @@ def _precision(properties: dict[str, Node]) -> str:
     asked = {key: (_word(properties[key]), properties[key].line) for key in ("precision", "round") if key in properties}
     rounding, line = asked.get("round", ("nearestEven", 0))
     if rounding != "nearestEven":
-        raise fault(f"rounding {rounding or 'of this kind'} is not supported", "Use nearestEven.", line)
+        raise unsupported(f"rounding {rounding or 'of this kind'} is not supported", "Use nearestEven.", line)
     precision, line = asked.get("precision", ("binary64", 0))
     if precision not in DTYPES:
-        raise fault(
+        raise unsupported(
             f"the precision {precision or 'given here'} is not supported", f"Use one of {', '.join(DTYPES)}.", line
         )
     return precision
@@ -211,7 +239,9 @@ def _precision(properties: dict[str, Node]) -> str:
 class _Translator:
     """Turns one core's forms into nodes, with stacks of its own instead of recursion."""
 
-    def __init__(self, pool: ExprPool, scope: dict[str, list[int]], cores: dict[str, FPCore], precision: str) -> None:
+    def __init__(
+        self, pool: ExprPool, scope: dict[str, list[int]], cores: dict[str, FPCore | None], precision: str
+    ) -> None:
         self._pool = pool
         self._scope = scope  # per name what it is bound to, innermost last
         self._cores = cores
@@ -237,7 +267,7 @@ class _Translator:
         if head is None:
             raise fault("a form begins with no operation", "Write (operation arguments…).", node.line)
         if head in REFUSED:
-            raise fault(REFUSED[head], "Unroll or rewrite it as one expression.", node.line)
+            raise unsupported(REFUSED[head], "Unroll or rewrite it as one expression.", node.line)
         if head in ("let", "let*"):
             self._let(node, sequential=head == "let*")
         elif head == "digits":
@@ -249,17 +279,19 @@ class _Translator:
         bound = self._scope.get(atom.text)
         if bound and not atom.quoted:
             return bound[-1]
-        if atom.text in CONSTANTS and not atom.quoted:
+        if atom.quoted:
+            raise fault(f"{atom.text!r} is neither number nor name", "Remove the quotes.", atom.line)
+        if atom.text in CONSTANTS:
             return self._written(CONSTANTS[atom.text])
         try:
-            value = None if atom.quoted else exact_number(atom.text)
+            value = exact_number(atom.text)
         except OverflowError:
-            raise fault(f"the exponent of {atom.text} is out of range", "Scale the problem.", atom.line) from None
+            raise unsupported(f"the exponent of {atom.text} is out of range", "Scale the problem.", atom.line) from None
         if value is not None:
-            return self._number(value)
+            return self._number(-0.0 if is_minus_zero(atom.text) else value)
         if atom.text in ("INFINITY", "NAN"):
-            raise fault(f"{atom.text} is no finite number", "Pass it as an argument.", atom.line)
-        known = is_symbol(atom.text) and not atom.quoted
+            raise unsupported(f"{atom.text} is no finite number", "Pass it as an argument.", atom.line)
+        known = is_symbol(atom.text)
         what = f"the variable {atom.text} is not bound" if known else f"{atom.text!r} is neither number nor name"
         raise fault(what, "List it among the arguments, or bind it with let.", atom.line)
 
@@ -269,11 +301,11 @@ class _Translator:
             significand, exponent, base = [v.numerator for v in read if v is not None and v.denominator == 1]
             if len(form) == 4 and base > 1:
                 return self._number(scaled(significand, base, exponent))
-        except (OverflowError, ValueError):
+        except OverflowError:
+            raise unsupported("digits gives a number out of range", "Scale the problem.", form.line) from None
+        except ValueError:
             pass  # said below
-        raise fault(
-            "digits takes three integers of bearable size", "Write (digits significand exponent base).", form.line
-        )
+        raise fault("digits takes three integers", "Write (digits significand exponent base).", form.line)
 
     # -- bindings
 
@@ -347,11 +379,16 @@ class _Translator:
 
     def _call(self, head: str, args: list[int], line: int) -> int:
         core = self._cores.get(head)
+        if head in self._cores and core is None:
+            raise unsupported(f"the core {head} is refused", "Rewrite that one.", line)
         if core is None:
             what = f"{head} does not take {len(args)} argument(s)"
             what = what if is_operation(head) else f"the operation {head} is not known"
             raise fault(what, "Use the scalar operations of FPCore 2.0.", line)
-        if len(core.symbols) != len(args) or core.precision != self._precision:
-            raise fault(f"{head} has other arguments or another precision", "Call it as it is defined.", line)
+        if len(core.symbols) != len(args):
+            what = f"{head} takes {len(core.symbols)} argument(s) and is given {len(args)}"
+            raise fault(what, "Call it as it is defined.", line)
+        if core.precision != self._precision:
+            raise unsupported(f"{head} has another precision", "Give both cores one precision.", line)
         given = [self._pool._expr(arg) for arg in args]
         return core.expr.subs(dict(zip(core.symbols, given, strict=True))).id

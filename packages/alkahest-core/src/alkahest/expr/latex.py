@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alkahest.expr.numerals import int_text
@@ -155,8 +156,11 @@ class _Latex:
         return [f"{sign}\\frac{{{int_text(abs(node[1]))}}}{{{int_text(node[2])}}}"]
 
     def _float(self, node: Node) -> list[_Part]:
-        mantissa, _, exponent = repr(node[1]).partition("e")
-        return [mantissa if not exponent else f"{mantissa} \\cdot 10^{{{int(exponent)}}}"]
+        mantissa, exponent = _scientific(node[1])
+        if not exponent:
+            return [mantissa]
+        power = f"10^{{{exponent}}}"
+        return [mantissa.removesuffix("1") + power if mantissa in ("1", "-1") else f"{mantissa} \\cdot {power}"]
 
     def _const(self, node: Node) -> list[_Part]:
         return [r"\pi" if node[1] == "pi" else r"\mathrm{e}"]
@@ -164,8 +168,8 @@ class _Latex:
     # -- operations
 
     def _negation(self, node: Node) -> list[_Part]:
-        literal = self._node(node[1])[0] in ("integer", "rational", "float")
-        return ["-", *self._enclosed(node[1], ATOM + 1 if literal else PRODUCT)]
+        signed = self._node(node[1])[0] in ("integer", "rational", "float") or self._begins_with_minus(node[1])
+        return ["-", *self._enclosed(node[1], ATOM + 1 if signed else PRODUCT)]
 
     def _not(self, node: Node) -> list[_Part]:
         return [r"\neg ", *self._enclosed(node[1], ATOM)]
@@ -187,6 +191,18 @@ class _Latex:
         return [*self._enclosed(left, PRODUCT), sign, *self._enclosed(right, POWER)]
 
     def _quotient(self, node: Node) -> list[_Part]:
+        above = self._node(node[1])
+        if above[0] == "neg":
+            return ["-", _Open(r"\frac{"), above[1], _Close("}{"), node[2], _Close("}")]
+        if _negative(above):
+            return [
+                "-",
+                _Open(r"\frac{"),
+                *_FORMS[above[0]](self, _opposite(above)),
+                _Close("}{"),
+                node[2],
+                _Close("}"),
+            ]
         return [_Open(r"\frac{"), node[1], _Close("}{"), node[2], _Close("}")]
 
     def _power(self, node: Node) -> list[_Part]:
@@ -231,10 +247,11 @@ class _Latex:
     def _level(self, ident: int) -> int:
         node = self._node(ident)
         op = node[0]
-        if _negative(node):
+        if _negative(node) or (op == "div" and self._above_is_negative(node)):
             return SIGN
-        if op == "float" and "e" in repr(node[1]):
-            return PRODUCT
+        if op == "float":
+            mantissa, exponent = _scientific(node[1])
+            return ATOM if not exponent else POWER if mantissa == "1" else PRODUCT
         return _LEVELS.get(op, ATOM)
 
     def _begins_with_minus(self, ident: int) -> bool:
@@ -243,7 +260,11 @@ class _Latex:
             if node[0] != "mul":
                 break
             node = self._node(node[1])
-        return node[0] == "neg" or _negative(node)
+        return node[0] == "neg" or _negative(node) or (node[0] == "div" and self._above_is_negative(node))
+
+    def _above_is_negative(self, quotient: Node) -> bool:
+        above = self._node(quotient[1])
+        return above[0] == "neg" or _negative(above)
 
     def _begins_with_digit(self, ident: int) -> bool:
         node = self._node(ident)
@@ -272,6 +293,20 @@ _FORMS: dict[str, Callable[[_Latex, Any], list[_Part]]] = {
 
 def _negative(node: Node) -> bool:
     return (node[0] in ("integer", "float") and node[-1] < 0) or (node[0] == "rational" and node[1] < 0)
+
+
+def _opposite(node: Node) -> Node:
+    return (node[0], -node[1], *node[2:])
+
+
+def _scientific(value: float) -> tuple[str, int]:
+    """Return the digits of a float and its power of ten, 0 where it is written without."""
+    _, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    power = int(exponent) + len(digits) - 1
+    if not value or -5 < power < 6:
+        return repr(value), 0
+    first, *more = map(str, digits)
+    return f"{'-' if value < 0 else ''}{first}{'.' if more else ''}{''.join(more)}", power
 
 
 def _name(name: str) -> str:

@@ -28,11 +28,13 @@ from alkahest.expr.vocabulary import (
     FOLDED,
     INFIX,
     KEYWORDS,
+    LOGIC,
     NON_FINITE,
     NOT,
     PIECEWISE,
     POWER,
     SIGN,
+    TRUTHS,
     call_names,
     known_arity,
     meaning,
@@ -60,7 +62,7 @@ def parse(
 
     Names are symbols of the pool, made where it has none; given `symbols`, expressions or a mapping from names to
     them, no other names are known. `pi` and `E` are the constants unless they name symbols. Decimals are exact
-    numbers, or floats with `decimals="float"`.
+    numbers, but for `-0.0`, which only a float can be; with `decimals="float"` all are floats.
 
     Raises `ParseError`, `UnknownFunctionError`, `UnknownSymbolError` or `ArityError`, each with the position.
 
@@ -100,7 +102,8 @@ _PREFIX = {
 }
 
 # What stands on the stack of operands: a node, or a literal that a sign or a quotient may still become part of.
-_NODE, _INTEGER, _DECIMAL, _SIGNED, _COMPARED, _TRUE, _PAIR = range(7)
+# A `_TRUTH` is a number that the text form marks as a condition: its value is that number.
+_NODE, _INTEGER, _DECIMAL, _SIGNED, _COMPARED, _TRUE, _PAIR, _TRUTH = range(8)
 _LITERALS = (_INTEGER, _DECIMAL, _SIGNED, _TRUE)
 
 
@@ -263,7 +266,7 @@ class _Parser:
             raise self._fault(f"{frame.bracket.text!r} is closed by {token.text!r}", "Match the brackets.", token)
         self._frames.pop()
         if frame.function is not None:
-            self._push(_Operand(_NODE, self._call(frame.function, args)))
+            self._push(self._marked(frame.function, args) or _Operand(_NODE, self._call(frame.function, args)))
         elif len(args) == 1:
             self._push(_Operand(_NODE, self._id(args[0])))
         else:
@@ -284,7 +287,10 @@ class _Parser:
 
     def _signed(self, op: str, value: _Operand) -> _Operand:
         if op == "neg" and value.kind in (_INTEGER, _DECIMAL):
-            return _Operand(_SIGNED, -value.value)
+            minus_zero = value.kind == _DECIMAL and not value.value
+            return _Operand(_SIGNED, -0.0 if minus_zero else -value.value)
+        if op == "not":
+            return _Operand(_NODE, self._build(op, self._condition(value)))
         if op == "pos":
             return value if value.kind in _LITERALS else _Operand(_NODE, self._id(value))
         return _Operand(_NODE, self._build(op, self._id(value)))
@@ -293,6 +299,8 @@ class _Parser:
         op = operator.op
         if op == "div" and _whole(left) and _whole(right) and right.value != 0:
             return _Operand(_NODE, self._number(Fraction(left.value, right.value)))
+        if op in LOGIC:
+            return _Operand(_NODE, self._build(op, self._condition(left), self._condition(right)))
         if operator.level != COMPARISON:
             return _Operand(_NODE, self._build(op, self._id(left), self._id(right)))
         b = self._id(right)
@@ -300,9 +308,14 @@ class _Parser:
             return _Operand(_COMPARED, self._build(op, self._id(left), b), b)
         return _Operand(_COMPARED, self._build("and", left.value, self._build(op, left.more, b)), b)
 
+    def _condition(self, operand: _Operand) -> int:
+        return operand.value if operand.kind == _TRUTH else self._id(operand)
+
     def _id(self, operand: _Operand) -> int:
         if operand.kind in _LITERALS:
             return self._number(operand.value)
+        if operand.kind == _TRUTH:
+            return self._build("ne", operand.value, self._number(0))
         if operand.kind == _PAIR:
             raise self._fault(
                 "several values stand between brackets that call no function",
@@ -318,6 +331,20 @@ class _Parser:
         return self._pool._id(value)
 
     # -- functions
+
+    def _marked(self, function: Token, args: list[_Operand]) -> _Operand | None:
+        """Return what `Ne(x, -0)` and `Piecewise([1, c], [0, True])` mark: see `printing`."""
+        if function.text == "Ne" and len(args) == 2 and args[1].kind == _SIGNED and args[1].value.__class__ is int:
+            return None if args[1].value else _Operand(_TRUTH, self._id(args[0]))
+        if function.text != PIECEWISE or len(args) != 2:
+            return None
+        if not all(a.kind == _PAIR and a.more.text == "[" and len(a.value) == 2 for a in args):
+            return None
+        (one, condition), (zero, otherwise) = args[0].value, args[1].value
+        if (one.kind, one.value, zero.kind, zero.value, otherwise.kind) != (_INTEGER, 1, _INTEGER, 0, _TRUE):
+            return None
+        truth = condition.kind in (_NODE, _COMPARED) and self._pool.node(condition.value)[0] in TRUTHS
+        return _Operand(_NODE, condition.value) if truth else None
 
     def _call(self, token: Token, args: list[_Operand]) -> int:
         name, count = token.text.strip("`"), len(args)
@@ -372,7 +399,7 @@ class _Parser:
             )
         out = self._id(pairs[-1][0])
         for value, condition in reversed(pairs[:-1]):
-            out = self._build("where", self._id(condition), self._id(value), out)
+            out = self._build("where", self._condition(condition), self._id(value), out)
         return out
 
 

@@ -6,10 +6,12 @@ their ids. Integers are hexadecimal text, since JSON readers disagree on large o
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from alkahest.base.block_file import Block, damaged, read_blocks, write_blocks
@@ -29,11 +31,27 @@ _BLOCK_NODES = 4096
 _lock = threading.Lock()  # one pool per uuid, whichever thread asks first
 
 
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Let no garbage be collected: a million new tuples, none of them garbage, would be searched over and over."""
+    enabled = gc.isenabled()
+    if enabled:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 # -- files
 
 
 def save_pool(pool: ExprPool, path: str | os.PathLike[str]) -> None:
-    """Write all nodes of `pool` to `path`, atomically: the file is complete or as it was before."""
+    """Write all nodes of `pool` to `path`, atomically: the file is complete or as it was before.
+
+    Raises `FileAccessError` where no file can be written there.
+    """
     write_blocks(path, KIND, FORMAT_VERSION, _contents(pool))
 
 
@@ -61,6 +79,18 @@ def load_pool(path: str | os.PathLike[str]) -> ExprPool:
     A file that is damaged, cut off, of another kind or of a newer version raises `FileFormatError` with the
     offset; one that uses primitives which nothing here declares raises `UnknownFunctionError`.
     """
+    with _without_collections():
+        loaded, uuid = _read_pool(path)
+    with _lock:
+        if live_pool(uuid) is not None:
+            return loaded
+        # Only now may the pool be found by its uuid: nodes that others add must come after those of the file.
+        pool = ExprPool(uuid=uuid)
+        pool._nodes, pool._index, pool._symbols = loaded._nodes, loaded._index, loaded._symbols
+    return pool
+
+
+def _read_pool(path: str | os.PathLike[str]) -> tuple[ExprPool, str]:
     blocks = read_blocks(path, KIND, FORMAT_VERSION, written_by="pool.save")
     last = next(blocks, Block(0, None))
     uuid, count = _description(last)
@@ -72,13 +102,7 @@ def load_pool(path: str | os.PathLike[str]) -> ExprPool:
         entry.add(last.content, last.offset)  # pyright: ignore[reportUnknownMemberType]
     if len(loaded) != count:
         raise damaged(f"it holds {len(loaded)} nodes where {count} were announced", last.offset)
-    with _lock:
-        if live_pool(uuid) is not None:
-            return loaded
-        # Only now may the pool be found by its uuid: nodes that others add must come after those of the file.
-        pool = ExprPool(uuid=uuid)
-        pool._nodes, pool._index, pool._symbols = loaded._nodes, loaded._index, loaded._symbols
-    return pool
+    return loaded, uuid
 
 
 def _description(block: Block) -> tuple[str, int]:
@@ -106,7 +130,7 @@ class _Entry:
                 node = self._node(item, ident)
             except UnknownFunctionError:
                 raise
-            except (TypeError, ValueError, LookupError, ZeroDivisionError):
+            except (TypeError, ValueError, LookupError, ArithmeticError):
                 node = None
             if node is None or intern(node) != ident:
                 raise damaged(f"node {ident} makes no sense", offset)
@@ -114,6 +138,10 @@ class _Entry:
 
     def _node(self, item: list[Any], ident: int) -> Node | None:
         kind = item[0]
+        if item.__class__ is not list or kind.__class__ is not str:
+            return None
+        if kind == "symbol":
+            return self._symbol(*item[1:])
         if kind in LEAVES:
             return _leaf(kind, item[1:])
         if (kind, len(item)) not in self._shapes:
@@ -123,6 +151,12 @@ class _Entry:
             if child.__class__ is not int or not 0 <= child < ident:
                 return None
         return tuple(item)
+
+    def _symbol(self, name: Any, domain: Any) -> Node | None:
+        if domain not in DOMAINS:
+            return None
+        self._pool.symbol(name, domain)  # refuses what can be no name, with a ValueError
+        return ("symbol", name, domain)
 
     def _check_operation(self, op: str, length: int) -> None:
         arity = known_arity(op)
@@ -141,9 +175,6 @@ def _leaf(kind: str, rest: list[Any]) -> Node | None:
         above, below = [int(digits, 16) for digits in rest]
         reduced = below > 1 and math.gcd(above, below) == 1
         return (kind, above, below) if reduced else None
-    if kind == "symbol":
-        name, domain = rest
-        return (kind, name, domain) if isinstance(name, str) and domain in DOMAINS else None
     (only,) = rest
     if kind == "integer":
         return (kind, int(only, 16))
@@ -184,8 +215,9 @@ def unpack_exprs(packed: tuple[str, list[Node], list[int]]) -> list[Expr]:
             pool = ExprPool(uuid=uuid)
     intern = pool._intern
     ids: list[int] = []
-    for node in nodes:
-        ids.append(intern(node if node[0] in LEAVES else (node[0], *[ids[c] for c in node[1:]])))
+    with _without_collections():
+        for node in nodes:
+            ids.append(intern(node if node[0] in LEAVES else (node[0], *[ids[c] for c in node[1:]])))
     return [pool._expr(ids[r]) for r in roots]
 
 

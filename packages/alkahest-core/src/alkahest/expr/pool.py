@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from decimal import Decimal
 from fractions import Fraction
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from alkahest.base.prim import arity_of
@@ -77,8 +78,7 @@ class ExprPool:
                 remedy="Use a non-empty name without spaces, quotes or brackets.",
             )
         domain = "real" if domain is None else domain
-        if domain not in DOMAINS:
-            raise UnknownDomainError(f"{domain!r} is no domain of symbols.", remedy=f"Use one of {', '.join(DOMAINS)}.")
+        check_domain(domain)
         return self._expr(self._intern(("symbol", name, domain)))
 
     def symbols(self, names: str | Iterable[str], domain: str | None = None) -> list[Expr]:
@@ -119,13 +119,14 @@ class ExprPool:
         return self.constant("e")
 
     def number(self, value: Any) -> Expr:
-        """Return `value` as a literal: int, Fraction and Decimal exactly, float as a float, NumPy scalars likewise."""
+        """Return `value` as a literal: int, Fraction and Decimal exactly, float as a float.
+
+        Scalars of NumPy and 0-d values of torch and JAX count as what their `.item()` is. Anything else raises
+        `OperandError`, nan and infinities `LiteralError`.
+        """
         node = number_node(value)
         if node is None:
-            raise OperandError(
-                f"a value of type {type(value).__name__} has no place in an expression.",
-                remedy="Use int, float, Fraction, Decimal, a NumPy scalar or an Expr.",
-            )
+            raise no_operand(value)
         return self._expr(self._intern(node))
 
     def expr(self, value: Any) -> Expr:
@@ -167,6 +168,12 @@ class ExprPool:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (self.uuid, list(self._nodes))
+
+    def __copy__(self) -> ExprPool:
+        return self  # expressions find their pool by identity
+
+    def __deepcopy__(self, memo: Any) -> ExprPool:
+        return self
 
     def __enter__(self) -> ExprPool:
         return self
@@ -255,6 +262,20 @@ def live_pool(uuid: str) -> ExprPool | None:
     return _live.get(uuid)
 
 
+def check_domain(domain: str) -> None:
+    """Raise `UnknownDomainError` unless `domain` is one of `DOMAINS`."""
+    if domain not in DOMAINS:
+        raise UnknownDomainError(f"{domain!r} is no domain of symbols.", remedy=f"Use one of {', '.join(DOMAINS)}.")
+
+
+def no_operand(value: Any) -> OperandError:
+    """Return the error for a value that is neither a number nor an expression."""
+    return OperandError(
+        f"a value of type {type(value).__name__} has no place in an expression.",
+        remedy="Use int, float, Fraction, Decimal, a NumPy scalar or an Expr.",
+    )
+
+
 def number_node(value: Any) -> Node | None:
     """Return the leaf node of a number, or None where `value` is none."""
     kind = value.__class__
@@ -272,12 +293,26 @@ def _other_number_node(value: Any) -> Node | None:
         return _exact_node(value)
     if isinstance(value, Decimal):
         return _exact_node(Fraction(value)) if value.is_finite() else _float_node(float(value))
-    if type(value).__module__.partition(".")[0] == "numpy":
-        item = value.item() if getattr(value, "ndim", None) == 0 else None
-        return number_node(item) if isinstance(item, int | float) else None
+    if isinstance(value, _expression.Expr):
+        return None
+    if hasattr(value, "item"):
+        return _array_node(value)
     if hasattr(value, "__index__"):
         return ("integer", int(value.__index__()))
     return None
+
+
+def _array_node(value: Any) -> Node | None:
+    """Return the node of a NumPy scalar or a 0-d array of any library, None for larger arrays, dates and durations."""
+    if getattr(value, "ndim", None) != 0 and getattr(value, "shape", None) != ():
+        return None
+    if getattr(getattr(value, "dtype", None), "kind", "?") in "mM":
+        return None
+    item = value.item()
+    if item.__class__ is not value.__class__:
+        return number_node(item)
+    # NumPy's extended precision has no Python type and comes back as it is.
+    return _float_node(float(item)) if isinstance(item, Real) else None
 
 
 def _exact_node(value: Fraction) -> Node:

@@ -3,6 +3,13 @@
 Floats print as Python writes them, and `parse` takes decimals as exact numbers unless told otherwise. Names that are
 no identifiers stand in backquotes. Where two nodes would print alike, brackets keep them apart: `1/2` is the rational
 number and `1/(2)` the quotient, `-2` the integer and `-(2)` a negation.
+
+A condition is a number here and a number a condition, which they are not in SymPy. So a condition in arithmetic
+prints as `Piecewise([1, x < y], [0, True])`, whose square brackets keep it apart from a choice between 1 and 0, and a
+number that stands as a condition prints as `Ne(x, -0)`, whose sign keeps it apart from a comparison with 0.
+
+What SymPy reads is the same function of real numbers, with one exception: `cbrt` is the real root here, and there the
+principal one, which is complex for negative numbers.
 """
 
 from __future__ import annotations
@@ -25,6 +32,7 @@ from alkahest.expr.vocabulary import (
     PRODUCT,
     SIGN,
     SUM,
+    TRUTHS,
     meaning,
 )
 
@@ -137,7 +145,7 @@ class _Text:
         return ["-", *self._enclosed(node[1], ATOM + 1 if literal else POWER)]
 
     def _not(self, node: Node) -> list[str | int]:
-        return ["~", *self._enclosed(node[1], ATOM)]
+        return ["~", *self._condition(node[1], ATOM)]
 
     def _infix(self, node: Node) -> list[str | int]:
         op, left, right = node
@@ -148,7 +156,7 @@ class _Text:
             return self._product(op, left, right)
         if level in (OR, AND):
             first = 0 if self._op(left) == op else SIGN
-            return [*self._enclosed(left, first), f" {sign} ", *self._enclosed(right, SIGN)]
+            return [*self._condition(left, first), f" {sign} ", *self._condition(right, SIGN)]
         if level == COMPARISON:
             return [*self._enclosed(left, SUM), f" {sign} ", *self._enclosed(right, SUM)]
         least = ATOM if self._begins_with_minus(right) else PRODUCT
@@ -169,13 +177,13 @@ class _Text:
         found, rest = cases(self._nodes, node)
         out: list[str | int] = [PRINTED["where"], "("]
         for value, condition in found:
-            out += ["(", value, ", ", condition, "), "]
-        return [*out, "(", rest, ", True))"]
+            out += ["(", *self._number(value), ", ", *self._condition(condition, 0), "), "]
+        return [*out, "(", *self._number(rest), ", True))"]
 
     def _call(self, op: str, args: Sequence[int]) -> list[str | int]:
         out: list[str | int] = [_function_name(op, len(args)), "("]
         for k, arg in enumerate(args):
-            out += [", ", arg] if k else [arg]
+            out += [", ", *self._number(arg)] if k else self._number(arg)
         return [*out, ")"]
 
     # -- brackets
@@ -183,7 +191,18 @@ class _Text:
     def _op(self, ident: int) -> str:
         return self._nodes[ident][0]
 
+    def _number(self, ident: int) -> tuple[str | int, ...]:
+        truth = self._op(ident) in TRUTHS
+        return (PRINTED["where"], "([1, ", ident, "], [0, True])") if truth else (ident,)
+
+    def _condition(self, ident: int, least: int) -> tuple[str | int, ...]:
+        if self._op(ident) not in TRUTHS:
+            return (PRINTED["ne"], "(", ident, ", -0)")
+        return (ident,) if self._level(ident) >= least else ("(", ident, ")")
+
     def _enclosed(self, ident: int, least: int) -> tuple[str | int, ...]:
+        if self._op(ident) in TRUTHS:
+            return self._number(ident)
         return (ident,) if self._level(ident) >= least else ("(", ident, ")")
 
     def _level(self, ident: int) -> int:

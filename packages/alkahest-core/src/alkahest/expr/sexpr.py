@@ -87,6 +87,11 @@ def fault(what: str, remedy: str, line: int) -> FPCoreError:
     return FPCoreError(f"line {line}: {what}.", remedy=remedy, line=line, reason=what)
 
 
+def unsupported(what: str, remedy: str, line: int) -> FPCoreError:
+    """Return the error that says what at `line` is FPCore, and no part of the subset that is read here."""
+    return FPCoreError(f"line {line}: {what}.", remedy=remedy, line=line, reason=what, unsupported=True)
+
+
 def _unquoted(token: str) -> str:
     return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), token[1:-1], flags=re.DOTALL)
 
@@ -122,6 +127,11 @@ def exact_number(text: str) -> Fraction | None:
     sign, whole, after, fraction, exponent = match.groups()
     digits = after or fraction or ""
     return scaled(int(sign + (whole or "") + digits, 16), 2, int_value(exponent or "0") - 4 * len(digits))
+
+
+def is_minus_zero(text: str) -> bool:
+    """Tell whether a number is a zero with a sign: `-0.0` or `-0e1`; `-0` is the integer."""
+    return text[0] == "-" and any(c in text for c in ".eEpP") and exact_number(text) == 0
 
 
 def scaled(significand: int, base: int, exponent: int) -> Fraction:

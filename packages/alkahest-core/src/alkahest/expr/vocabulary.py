@@ -24,6 +24,9 @@ INFIX = {
 }
 LEVELS = {op: level for op, (_, level) in INFIX.items()} | {"neg": SIGN, "not": SIGN}
 
+LOGIC = frozenset({"and", "or", "not"})
+TRUTHS = LOGIC | {"lt", "le", "gt", "ge", "eq", "ne"}  # their values are true and false
+
 KEYWORDS = frozenset({"and", "or", "not", "True", "False"})
 CONSTANT_NAMES = {"pi": "pi", "E": "e"}
 NON_FINITE = frozenset({"nan", "inf", "oo", "zoo"})

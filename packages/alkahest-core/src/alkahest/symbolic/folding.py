@@ -19,6 +19,7 @@ from alkahest.symbolic.exact import Exact, exact_call, exact_node, exact_of, pow
 _ONE = ("integer", 1)
 _EXACT = frozenset({"integer", "rational"})
 _LITERALS = frozenset({"integer", "rational", "float"})
+_ROUNDED_ONCE = frozenset({"add", "sub", "mul", "div", "neg"})  # IEEE 754 leaves no choice of the result
 # Heads that an operand of a sum or product must have for anything to fold.
 _IN_SUMS = frozenset({"integer", "rational", "neg"})
 _IN_PRODUCTS = frozenset({"integer", "rational", "neg", "mul", "div"})
@@ -41,12 +42,12 @@ def folding_node(pool: ExprPool, op: str, args: tuple[int, ...]) -> Expr:
 
 
 def _with_floats(pool: ExprPool, op: str, args: tuple[int, ...]) -> int | None:
-    """Return the id of an operation on literals, floats among them, as the float it gives at run time.
+    """Return the id of arithmetic on literals, floats among them, as the float that every tier gives at run time.
 
     Also `x**1.0`, `x**0.0`, `1.0*x`, and a float times a product that begins with a number. None for all else.
     """
     nodes = pool._nodes
-    if all([nodes[a][0] in _LITERALS for a in args]) and op in impl_rules:
+    if op in _ROUNDED_ONCE and all([nodes[a][0] in _LITERALS for a in args]):
         value = impl_rules.by_name(op).number(*[literal_float(pool, a) for a in args])
         return pool.float(value).id if math.isfinite(value) else None
     if op == "pow" and nodes[args[1]][0] == "float":

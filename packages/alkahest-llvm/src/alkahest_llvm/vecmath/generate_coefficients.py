@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpmath import mp, mpf
+from mpmath import MPContext
 
+mp = MPContext()  # of its own, so that nobody else's precision changes
 mp.dps = 60
+mpf = mp.mpf
 Function = Callable[[Any], Any]
 
 
