@@ -1,10 +1,13 @@
 """`CompileCache`."""
 
+import math
+
 import pytest
 
 import alkahest
 from alkahest import CompileCache, CompileConfig, ExprPool
-from alkahest.errors import ConfigError, FileFormatError, PoolMismatchError
+from alkahest.errors import AlkahestError, ConfigError, FileFormatError, OperandError, PoolMismatchError
+from alkahest.expr.tape import linearize
 
 
 @pytest.fixture
@@ -63,9 +66,64 @@ def test_outlives_the_session(pool, tmp_path):
         CompileCache.load(path)
 
 
+def test_signed_zeros_are_two_functions(pool):
+    x = pool.symbol("x")
+    cache = CompileCache()
+    made = [cache.compile([zero, x], [x]) for zero in (0.0, -0.0, 0)]
+    assert [math.copysign(1.0, f([1.0])[0]) for f in made] == [1.0, -1.0, 1.0]
+    assert math.copysign(1.0, cache.compile(-0.0, [x])([1.0])) == -1.0
+
+
+def test_settings_one_by_one(pool):
+    x = pool.symbol("x")
+    cache = CompileCache()
+    f = cache.compile(x + 1, [x], expected_evals=10.0)
+    assert f.config == CompileConfig(expected_evals=10.0)
+    assert cache.compile(x + 1, [x], config=CompileConfig(expected_evals=10.0)) is f
+    for wrong in (
+        {"expected_evals": "a"},
+        {"speed": 1},
+        {"config": "llvm"},
+        {"config": CompileConfig(), "dtype": "f32"},
+    ):
+        with pytest.raises(ConfigError):
+            cache.compile(x + 1, [x], **wrong)
+
+
+def test_the_tape_is_built_once_per_miss(pool, monkeypatch):
+    built = []
+
+    def counting(outputs, inputs):
+        built.append(outputs)
+        return linearize(outputs, inputs)
+
+    monkeypatch.setattr("alkahest.compile.cache.linearize", counting)
+    x = pool.symbol("x")
+    cache = CompileCache()
+    cache.compile(x + 1, [x])
+    cache.compile(x + 1, [x])
+    assert len(built) == 1
+
+
 def test_wrong_use(pool):
     x = pool.symbol("x")
-    with pytest.raises(ConfigError):
-        CompileCache(maxsize=0)
+    for wrong in (0, -1, "a", 2.5, None):
+        with pytest.raises(ConfigError):
+            CompileCache(maxsize=wrong)
+    cache = CompileCache()
+    for expr in (x, [x], [1.0, x]):
+        with pytest.raises(PoolMismatchError):
+            cache.compile(expr, [x], ExprPool())
     with pytest.raises(PoolMismatchError):
-        CompileCache().compile(x, [x], ExprPool())
+        cache.compile([x, ExprPool().symbol("x")], [x])
+    for wrong in (CompileConfig(), "a"):
+        with pytest.raises(ConfigError, match="pool"):
+            cache.compile(x, [x], wrong)
+    for expr in (None, "x", {"a": x}, {x}, [[x]], [None]):
+        with pytest.raises(OperandError):
+            cache.compile(expr, [x])
+    for inputs in ([[x]], [3], [{}], "x y", None, x, [x + 1]):
+        with pytest.raises(TypeError) as caught:
+            cache.compile(x, inputs)
+        assert isinstance(caught.value, AlkahestError)
+    assert len(cache) == 0

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import alkahest
-from alkahest import ExprPool, grad, hessian, jacobian, jit, trace, trace_fn, value_and_grad
+from alkahest import CompileConfig, ExprPool, grad, hessian, jacobian, jit, trace, trace_fn, value_and_grad
 from alkahest.errors import (
     ArityError,
+    ConfigError,
     ContextError,
     ControlFlowError,
     DifferentiationError,
@@ -22,6 +23,7 @@ from alkahest.errors import (
     PoolMismatchError,
     TraceError,
     TreeError,
+    UnknownDomainError,
 )
 
 
@@ -169,6 +171,62 @@ def test_defaults_and_keyword_only(pool):
     f = trace_fn(lambda x, k=2.0, *, shift=1.0: k * x + shift, pool)
     assert f(3.0) == 7.0
     assert f(3.0, shift=0.0) == 6.0
+    assert trace_fn(lambda x, k=float("inf"): x + k, pool)(1.0) == float("inf")
+
+
+def test_defaults_that_are_no_numbers_are_fixed(pool):
+    def fn(x, scale=None, y=1.0, *, kind="sum", weights=(2, 3)):
+        out = x + y if kind == "sum" else x * y
+        return out * weights[0] if scale is None else out * scale
+
+    f = trace_fn(fn, pool)
+    assert str(f.symbols) == "[x, y]"
+    for g in (f, jit(f), pickle.loads(pickle.dumps(f))):
+        assert g(3.0) == 8.0
+        assert g(3.0, y=2.0) == 10.0
+        np.testing.assert_array_equal(g(np.arange(2.0), y=0.0), [0.0, 2.0])
+        for args, kwargs in (((3.0, 2.0), {}), ((3.0,), {"scale": 1.0}), ((3.0,), {"kind": "sum"})):
+            with pytest.raises(ArityError, match="fixed to its default"):
+                g(*args, **kwargs)
+    assert grad(f)(3.0) == [2.0, 2.0]
+    last = trace_fn(lambda x, y, kind="sum": x + y, pool)
+    assert last(1.0, 2.0) == 3.0
+    with pytest.raises(ArityError, match="kind"):
+        last(1.0, 2.0, "product")
+    described = trace_fn(lambda x, p=(2.0, 3.0): x * p[0] + p[1], pool, like={"p": (0, 0)})
+    assert str(described.symbols) == "[x, p_0, p_1]"
+    assert described(1.0) == 5.0
+
+
+def test_symbols_of_one_name_are_refused(pool):
+    with pytest.raises(TraceError, match=r"p\[0\] and p_0"):
+        trace_fn(lambda p, p_0: p[0] + p_0, pool, like={"p": [0, 0]})
+    with pytest.raises(TraceError, match=r"p\['a'\]\['b'\] and p\['a_b'\]"):
+        trace_fn(lambda p: p["a_b"], pool, like={"p": {"a_b": 0, "a": {"b": 0}}})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"domain": {"zz": "positive"}},
+        {"domain": {"p": "positive"}, "like": {"p": [0, 0]}},
+        {"domain": 3},
+        {"like": [0, 0, 0]},
+        {"like": {"zz": 0}},
+        {"like": 3},
+        {"like": "ab"},
+    ],
+    ids=str,
+)
+def test_wrong_descriptions_of_arguments(pool, options):
+    with pytest.raises(TraceError):
+        trace_fn(lambda p, x: x, pool, **options)
+
+
+def test_domains_of_leaves(pool):
+    f = trace_fn(lambda p, x: p[0] * x, pool, like={"p": [0, 0]}, domain={"p_0": "positive"})
+    assert [s.domain for s in f.symbols] == ["positive", "real", "real"]
+    assert trace_fn(lambda x: x, pool, domain="integer").symbols[0].domain == "integer"
 
 
 def test_flatten_map_and_compare(pool):
@@ -191,8 +249,11 @@ def test_flatten_map_and_compare(pool):
         (float, ControlFlowError),
         (lambda x: "text", TraceError),
         (lambda *x: x[0], TraceError),
-        (lambda x: x + "a", TypeError),
-        (lambda x: x + 1j, TypeError),
+        (lambda x: x + "a", OperandError),
+        (lambda x: x + 1j, OperandError),
+        (lambda x: sum(x[k] for k in range(2)), ControlFlowError),
+        (lambda x: sum(x for _ in range(x)), ControlFlowError),
+        (lambda x: 1 + np.sin(x), OperandError),
     ],
 )
 def test_what_cannot_be_traced(pool, fn, error):
@@ -213,6 +274,11 @@ def test_async_functions_and_wrong_decorators(pool):
         trace_fn(coroutine, pool)
     with pytest.raises(TraceError):
         trace(lambda x: x)
+    for wrong in (None, 3, "pool"):
+        with pytest.raises(TraceError, match="ExprPool"):
+            trace_fn(lambda x: x, wrong)
+        with pytest.raises(TraceError, match="ExprPool"):
+            trace(wrong)
     with pytest.raises(TraceError):
         jit(lambda x: x)
     with pytest.raises(TraceError):
@@ -248,6 +314,23 @@ def test_pickled_functions_keep_their_names(f):
         assert type(again) is type(made)
         assert again(3.0, 0.0) == made(3.0, 0.0)
         assert str(again.symbols) == "[x, y]"
+
+
+def test_settings_of_traced_functions_are_checked(f):
+    for use in (jit, type(f).with_config):
+        for wrong in ("llvm", 1e6, {}, CompileConfig(backend="interpreter", target="cuda")):
+            with pytest.raises(ConfigError):
+                use(f, wrong)
+    assert jit(f, CompileConfig(backend="interpreter", target="cpu")).compiled.tier == "interpreter"
+
+
+def test_wrong_contexts_are_refused_at_once():
+    for wrong in (3, "pool", ExprPool):
+        with pytest.raises(OperandError):
+            alkahest.context(pool=wrong)
+    for wrong in ("zzz", 3, ""):
+        with pytest.raises(UnknownDomainError):
+            alkahest.context(domain=wrong)
 
 
 def test_context_builds_canonical_form_and_nests(pool):

@@ -295,8 +295,10 @@ def test_free_names_are_taken(name):
 def test_the_compiler_agrees_that_accepted_names_are_free(xy, tmp_path):
     """In its default mode too, which has more keywords, macros and built-in functions than C99."""
     x, _ = xy
-    names = ["gamma", "y0", "j1", "index", "time", "I", "lambda", "beta", "signgam", "drem", "near", "_x", "F"]
-    text = "".join([emit_c(sin(x), [x], var_name=n, fn_name=f"f{k}") for k, n in enumerate(names)])
+    names = ["gamma", "y0", "j1", "index", "time", "J", "lambda", "beta", "signgam", "drem", "near", "_x", "F"]
+    headers = [f"#include <{h}.h>\n" for h in "assert complex errno limits stdbool stddef stdio stdlib string".split()]
+    texts = [emit_c(sin(x), [x], var_name=n, fn_name=f"f{k}") for k, n in enumerate(names)]
+    text = "".join(headers + texts)
     (tmp_path / "names.c").write_text(text)
     for mode in ("c99", "gnu99", "gnu17"):
         command = [GCC, f"-std={mode}", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", tmp_path / "names.c"]

@@ -157,7 +157,7 @@ def _bindings(pool: ExprPool, bindings: Mapping[Any, Any]) -> dict[Expr, float]:
     values: dict[Expr, float] = {}
     for key, value in bindings.items():
         symbol = pool.find_symbol(key) if isinstance(key, str) else key
-        if symbol is None:
+        if isinstance(key, str) and symbol is None:
             raise UnknownSymbolError(f"no symbol of the pool is called {key!r}.", remedy="Bind symbols that exist.")
         if not isinstance(symbol, Expr) or symbol.op != "symbol":
             raise NotASymbolError(f"{key!r} is bound and is no symbol.", remedy="Bind symbols, or their names.")

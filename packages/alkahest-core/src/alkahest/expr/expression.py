@@ -12,10 +12,6 @@ from alkahest.expr.pool import CONSTANTS, LEAVES, ExprPool, active_builders, no_
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Python's numbers hash below sys.hash_info.modulus, 2**61 - 1: no number shares the hash of an expression, so that
-# a dict of both never has to compare the two.
-_ABOVE_NUMBERS = 1 << 62
-
 
 class Expr:
     """A real scalar expression: a node of an `ExprPool`.
@@ -151,7 +147,8 @@ class Expr:
         return NotImplemented
 
     def __hash__(self) -> int:
-        return self.id | _ABOVE_NUMBERS
+        # Numbers hash below sys.hash_info.modulus, 2**61 - 1: a dict of both never has to compare x with a number.
+        return self.id | 0x4000_0000_0000_0000
 
     def __reduce__(self) -> tuple[Any, ...]:
         from alkahest.expr.persistence import pack_exprs, unpack_expr
