@@ -27,6 +27,7 @@ def main(result: Path, reports: Path) -> None:
     """Print one line per environment, then the sums."""
     environments = json.loads(result.read_text())["testenvs"] if result.exists() else {}
     totals = dict.fromkeys(OUTCOMES, 0)
+    environments = {name: record for name, record in environments.items() if record}  # empty: defined, not run
     for name, record in environments.items():
         succeeded = record.get("result", {}).get("success", False)
         counts = read_report(reports / f"{name}.xml")

@@ -54,7 +54,7 @@ class CompiledFn:
     def _use(self, compilation: driver.Compilation) -> None:
         self._compilation = compilation
         self._kernel: Kernel = compilation.kernel
-        self._scalar: Callable[..., Any] | None = None  # looked up when it is first wanted: a kernel may compile it then
+        self._scalar: Callable[..., Any] | None = None  # looked up when first wanted: a kernel may compile it then
 
     # -- what it is
 

@@ -10,7 +10,7 @@ import gc
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ _lock = threading.Lock()  # one pool per uuid, whichever thread asks first
 
 
 @contextmanager
-def _without_collections() -> Iterator[None]:
+def _without_collections() -> Generator[None]:
     """Let no garbage be collected: a million new tuples, none of them garbage, would be searched over and over."""
     enabled = gc.isenabled()
     if enabled:
