@@ -61,7 +61,8 @@ def test_a_tier_that_is_not_automatic_waits_to_be_asked():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"expected_evals": 0}, {"expected_evals": -1}, {"dtype": "f16"}, {"accuracy": "9ulp"}]
+    "wrong",
+    [{"expected_evals": 0}, {"expected_evals": -1}, {"expected_evals": "a"}, {"dtype": "f16"}, {"accuracy": "9ulp"}],
 )
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError):

@@ -134,9 +134,11 @@ class CompiledFn:
         """A callable for one point, of a list or of the values themselves; C-level where the tier has one."""
         if self._adapts:
             self._note(1.0)
-        if self._scalar is None:
-            self._scalar = getattr(self._kernel, "scalar", None) or self._scalar_by_columns
-        return self._scalar
+        found = self._scalar
+        if found is None:
+            kernel_s: Callable[..., Any] | None = getattr(self._kernel, "scalar", None)
+            found = self._scalar = kernel_s or self._scalar_by_columns
+        return found
 
     def _scalar_by_columns(self, *xs: Any) -> float | list[float]:
         import numpy as np

@@ -33,7 +33,8 @@ class CompileConfig:
     adapt: bool = True
 
     def __post_init__(self) -> None:
-        if self.expected_evals is not None and not self.expected_evals > 0:
+        evals = self.expected_evals
+        if evals is not None and not (isinstance(evals, int | float) and evals > 0):
             raise ConfigError(
                 f"expected_evals is {self.expected_evals!r}.",
                 remedy="Give the number of points, above 0, or None.",

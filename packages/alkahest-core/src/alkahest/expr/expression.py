@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from alkahest.base.prim import arity_of
 from alkahest.errors import ComparisonError, ControlFlowError, OperandError, PoolMismatchError
 from alkahest.expr.pool import CONSTANTS, LEAVES, ExprPool, active_builders, no_operand, number_node
 
@@ -245,16 +244,9 @@ class Expr:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Carry out NumPy's operators, which come here from `array + expr` and `numpy.add`; refuse its functions."""
-        name: str = ufunc.__name__
-        if method == "__call__" and name in ("equal", "not_equal"):
-            return _compare(*inputs, equal=name == "equal")
-        if method != "__call__" or name not in _UFUNC_OPERATORS or set(kwargs) - {"out"}:
-            call = name if method == "__call__" else f"{name}.{method}"
-            raise OperandError(f"numpy.{call} cannot take an expression.", remedy=_instead_of_ufunc(name))
-        left, right = inputs
-        forward, reflected = _UFUNC_OPERATORS[name]
-        result = getattr(left, forward)(right) if isinstance(left, Expr) else getattr(right, reflected)(left)
-        return _into(kwargs["out"][0], result) if "out" in kwargs else result
+        from alkahest.expr.ufuncs import run_ufunc
+
+        return run_ufunc(ufunc, method, inputs, kwargs)
 
     # Filled below from one template: the operators differ in the name of the primitive alone.
     __add__: Any
@@ -387,51 +379,3 @@ Expr.__and__, Expr.__rand__ = _binary("and", "__rand__")
 Expr.__or__, Expr.__ror__ = _binary("or", "__ror__")
 Expr.__floordiv__, Expr.__rfloordiv__ = _composed(_floored_quotient, "__rfloordiv__")
 Expr.__mod__, Expr.__rmod__ = _composed(_remainder, "__rmod__")
-
-# -- NumPy's ufuncs: those behind its operators, with our methods for an expression on the left and on the right
-
-_UFUNC_OPERATORS = {
-    ufunc: (f"__{forward}__", f"__{reflected}__")
-    for ufunc, forward, reflected in zip(
-        "add subtract multiply divide floor_divide remainder power bitwise_and bitwise_or "
-        "less less_equal greater greater_equal".split(),
-        "add sub mul truediv floordiv mod pow and or lt le gt ge".split(),
-        "radd rsub rmul rtruediv rfloordiv rmod rpow rand ror gt ge lt le".split(),
-        strict=True,
-    )
-}
-_OWN_NAMES = dict(
-    zip(
-        "absolute fabs arccos arccosh arcsin arcsinh arctan arctan2 arctanh maximum minimum rint "
-        "logical_and logical_or logical_not".split(),
-        "abs abs acos acosh asin asinh atan atan2 atanh max min round and_ or_ not_".split(),
-        strict=True,
-    )
-)
-
-
-def _compare(left: Any, right: Any, *, equal: bool) -> Any:
-    """Compare structure, entry by entry where one side is an array; a number there raises `ComparisonError`."""
-    own, other = (left, right) if isinstance(left, Expr) else (right, left)
-    if isinstance(other, Expr):
-        return (own == other) is equal
-    import numpy as np
-
-    found = np.frompyfunc(lambda entry: (own.__eq__(entry) is True) is equal, 1, 1)(other)
-    return found.astype(bool) if isinstance(found, np.ndarray) else found
-
-
-def _instead_of_ufunc(name: str) -> str:
-    own = _OWN_NAMES.get(name, name)
-    if name in _UFUNC_OPERATORS or (own == name and arity_of(own) is None):
-        return "Use Python's operators and the functions of alkahest."
-    return f"Use alkahest.{own}, which takes expressions, numbers and arrays."
-
-
-def _into(out: Any, result: Any) -> Any:
-    if out.dtype.kind != "O":
-        raise OperandError(
-            f"an array of {out.dtype} cannot hold expressions.", remedy="Write a = a + x instead of a += x."
-        )
-    out[...] = result
-    return out

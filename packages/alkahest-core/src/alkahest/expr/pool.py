@@ -142,6 +142,10 @@ class ExprPool:
         """
         arity = arity_of(op)
         if arity is None:
+            from alkahest.expr.vocabulary import known_arity
+
+            arity = known_arity(op)  # a plugin may declare it, and nobody has asked for it yet
+        if arity is None:
             raise UnknownFunctionError(
                 f"no primitive is called {op!r}.",
                 remedy="Declare it with alkahest.extend.scalar_p, or check the name.",
