@@ -35,6 +35,44 @@ if TYPE_CHECKING:
     from alkahest.emitting.c import emit_c as emit_c
     from alkahest.emitting.formats import emit as emit
     from alkahest.errors import AlkahestError as AlkahestError
+    from alkahest.errors import ArityError as ArityError
+    from alkahest.errors import ArrayError as ArrayError
+    from alkahest.errors import BackendUnavailableError as BackendUnavailableError
+    from alkahest.errors import ComparisonError as ComparisonError
+    from alkahest.errors import CompileError as CompileError
+    from alkahest.errors import ConfigError as ConfigError
+    from alkahest.errors import ContextError as ContextError
+    from alkahest.errors import ControlFlowError as ControlFlowError
+    from alkahest.errors import DataFileError as DataFileError
+    from alkahest.errors import DifferentiationError as DifferentiationError
+    from alkahest.errors import DomainError as DomainError
+    from alkahest.errors import DtypeError as DtypeError
+    from alkahest.errors import DuplicateBackendError as DuplicateBackendError
+    from alkahest.errors import DuplicateInputError as DuplicateInputError
+    from alkahest.errors import DuplicateRuleError as DuplicateRuleError
+    from alkahest.errors import EmitError as EmitError
+    from alkahest.errors import FileAccessError as FileAccessError
+    from alkahest.errors import FileFormatError as FileFormatError
+    from alkahest.errors import FitError as FitError
+    from alkahest.errors import FPCoreError as FPCoreError
+    from alkahest.errors import IdentifierError as IdentifierError
+    from alkahest.errors import LiteralError as LiteralError
+    from alkahest.errors import MissingPackageError as MissingPackageError
+    from alkahest.errors import MissingRuleError as MissingRuleError
+    from alkahest.errors import NotASymbolError as NotASymbolError
+    from alkahest.errors import NumberOverflowError as NumberOverflowError
+    from alkahest.errors import OperandError as OperandError
+    from alkahest.errors import ParseError as ParseError
+    from alkahest.errors import PolynomialError as PolynomialError
+    from alkahest.errors import PoolMismatchError as PoolMismatchError
+    from alkahest.errors import ShapeError as ShapeError
+    from alkahest.errors import SymbolNameError as SymbolNameError
+    from alkahest.errors import TraceError as TraceError
+    from alkahest.errors import TreeError as TreeError
+    from alkahest.errors import UnknownDomainError as UnknownDomainError
+    from alkahest.errors import UnknownFormatError as UnknownFormatError
+    from alkahest.errors import UnknownFunctionError as UnknownFunctionError
+    from alkahest.errors import UnknownSymbolError as UnknownSymbolError
     from alkahest.expr.expression import Expr as Expr
     from alkahest.expr.fpcore import FPCore as FPCore
     from alkahest.expr.fpcore import FPCoreList as FPCoreList
@@ -115,7 +153,15 @@ _MODULES = {
     "compile.tracing": "TracedFn jit trace trace_fn",
     "emitting.c": "emit_c",
     "emitting.formats": "emit",
-    "errors": "AlkahestError",
+    "errors": (
+        "AlkahestError ArityError ArrayError BackendUnavailableError ComparisonError CompileError "
+        "ConfigError ContextError ControlFlowError DataFileError DifferentiationError DomainError DtypeError "
+        "DuplicateBackendError DuplicateInputError DuplicateRuleError EmitError FPCoreError FileAccessError "
+        "FileFormatError FitError IdentifierError LiteralError MissingPackageError MissingRuleError "
+        "NotASymbolError NumberOverflowError OperandError ParseError PolynomialError PoolMismatchError "
+        "ShapeError SymbolNameError TraceError TreeError UnknownDomainError UnknownFormatError "
+        "UnknownFunctionError UnknownSymbolError"
+    ),
     "expr.expression": "Expr",
     "expr.fpcore": "FPCore FPCoreList from_fpcore",
     "expr.fpcore_writer": "to_fpcore",

@@ -15,7 +15,7 @@ from typing import Any
 
 from mpmath import MPContext
 
-mp = MPContext()  # of its own, so that nobody else's precision changes
+mp: Any = MPContext()  # of its own, so that nobody else's precision changes; its functions have no declared types
 mp.dps = 60
 mpf = mp.mpf
 Function = Callable[[Any], Any]
