@@ -12,6 +12,8 @@ import mpmath
 import numpy as np
 import pytest
 
+from alkahest.extend import Instr, Tape
+from alkahest_llvm.backend import LLVMBackend
 from alkahest_llvm.builder import round_to_single
 
 POINTS = int(os.environ.get("ALKAHEST_ULP_POINTS", "6000"))
@@ -223,3 +225,24 @@ def test_round_to_single_is_what_numpy_does():
     for x in (0.1, 1e300, -1e300, 1e-46, 3.4028235677973366e38):
         with np.errstate(over="ignore"):
             assert round_to_single(x) == float(np.float32(x))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_polygamma_of_constant_orders_against_mpmath(order, evaluate):
+    tape = Tape(("x",), (float(order),), (Instr("polygamma", (1, 0)),), (2,))
+    rng = np.random.default_rng(order)
+    x = np.concatenate([rng.uniform(*span, 400) for span in ((1e-3, 1), (0.3, 5), (5, 30), (30, 1e4), (-20, -0.01))])
+    got = evaluate(tape, x)[0]
+    with mpmath.workprec(160):
+        for at, value in zip(x, got, strict=True):
+            exact = mpmath.psi(order, mpmath.mpf(float(at)))
+            # Beside a root, at negative arguments, the error is that of the two parts which cancel there.
+            allowed = 4 * abs(exact) if at > 0 else 64 * (1 + abs(exact))
+            assert abs(mpmath.mpf(float(value)) - exact) <= allowed * 2.0**-52, at
+
+
+@pytest.mark.parametrize("order", [0.5, 4.0, None])
+def test_polygamma_of_other_orders_is_refused_by_name(order):
+    consts = () if order is None else (order,)
+    tape = Tape(("x", "n"), consts, (Instr("polygamma", (1 if order is None else 2, 0)),), (2 + len(consts),))
+    assert "polygamma of an order" in LLVMBackend().refuses(tape)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from alkahest.extend import CompileError, CompileOptions, Instr, Tape
 from alkahest_llvm.body import LONGEST_BODY, Parts, PartsWriter, frame_pointer, new_builder, write_body
 from alkahest_llvm.builder import Builder, Value
-from alkahest_llvm.lowering import RULES, register
+from alkahest_llvm.lowering import POLYGAMMA_ORDERS, RULES, register
 from alkahest_llvm.module_text import KernelStyle, ModuleText
 from alkahest_llvm.targets import named_target
 from alkahest_llvm.vecmath.registry import HOST_FUNCTIONS
@@ -28,7 +28,16 @@ class ScalarFunction:
 def missing_ops(tape: Tape) -> tuple[str, ...]:
     """Return the ops of a tape that have no lowering rule for LLVM."""
     table = register()
-    return tuple(sorted({instr.op for instr in tape.instrs if instr.op not in table}))
+    missing = {instr.op for instr in tape.instrs if instr.op not in table}
+    if any(instr.op == "polygamma" and _constant(tape, instr.args[0]) not in POLYGAMMA_ORDERS for instr in tape.instrs):
+        missing.add("polygamma of an order that is no constant from 0 to 3")
+    return tuple(sorted(missing))
+
+
+def _constant(tape: Tape, slot: int) -> float | None:
+    """Return the value of a constant's slot, None for any other slot."""
+    k = slot - len(tape.inputs)
+    return tape.consts[k] if 0 <= k < len(tape.consts) else None
 
 
 def host_only_ops(tape: Tape, target: str = "nvptx") -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from functools import cache
 
-from alkahest.extend import RuleTable, lowering_rules, prim_by_name
+from alkahest.extend import CompileError, RuleTable, lowering_rules, prim_by_name
 from alkahest_llvm import operations as ir
 from alkahest_llvm.builder import Builder, Value
 from alkahest_llvm.operations import select
@@ -20,6 +20,7 @@ Rule = Callable[..., Value]
 _lock = threading.Lock()
 
 LARGEST_PRODUCT_POWER = 4  # up to here powers are products, each rounded
+POLYGAMMA_ORDERS = (0, 1, 2, 3)
 LARGEST_SQUARED_POWER = 64  # up to here repeated squaring, beyond the general power
 
 
@@ -92,6 +93,15 @@ def _half_integer_power(b: Builder, x: Value, exponent: float) -> Value:
     return root * (ir.fabs(x) if exponent == 1.5 else plain_power(x, 2))
 
 
+def _polygamma(b: Builder, order: Value, x: Value) -> Value:
+    if order.number not in POLYGAMMA_ORDERS:
+        raise CompileError(
+            "polygamma has native code for constant orders from 0 to 3 only.",
+            remedy="Leave the function to the interpreter, or to the tier c.",
+        )
+    return b.kernel(f"polygamma{int(order.number)}" if order.number else "digamma", x)
+
+
 RULES: dict[str, Rule] = {
     "add": lambda b, x, y: x + y,
     "sub": lambda b, x, y: x - y,
@@ -113,6 +123,7 @@ RULES: dict[str, Rule] = {
     "fmax": lambda b, x, y: select((x > y) | ir.is_nan(y), x, y),
     "copysign": lambda b, x, y: ir.copysign(x, y),
     "sqrt": lambda b, x: ir.sqrt(x),
+    "polygamma": _polygamma,
     "sin": _sin,
     "cos": _cos,
     "and": lambda b, x, y: b.boolean(b.truth(x) & b.truth(y)),

@@ -58,6 +58,7 @@ _FAMILIES = (
     "plane",
     "roots",
     "digamma",
+    "polygamma",
 )
 
 
