@@ -171,7 +171,7 @@ def test_files_without_certified_values(run, tmp_path):
 
 @pytest.mark.parametrize("name", ["Gauss1", "Nelson"])
 def test_plots(name, run, tmp_path):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="needs the extra `plot`")
     done = run("--start", "1", "--plot", tmp_path / "new" / "plots", path_of(name))
     assert done.exit_code == 0
     picture = tmp_path / "new" / "plots" / f"{name}-start1.png"
@@ -180,7 +180,7 @@ def test_plots(name, run, tmp_path):
 
 
 def test_plots_into_what_is_no_directory(tmp_path):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="needs the extra `plot`")
     problem = read_strd(path_of("Misra1a"))
     model = build_model(problem)
     (tmp_path / "file").write_text("")

@@ -240,6 +240,9 @@ def distribution(folder, name, version, *files):
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+    for file in files:  # from Python 3.12 on, metadata names only files that exist
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
 
 
 def test_doctor_finds_the_alkahest_of_another_project(monkeypatch, tmp_path):

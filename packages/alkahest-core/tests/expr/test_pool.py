@@ -193,7 +193,7 @@ def test_other_functions_of_numpy_are_refused(pool):
 @pytest.mark.parametrize(
     "wrong",
     [
-        np.timedelta64(5),
+        np.timedelta64(5, "s"),
         np.timedelta64(5, "ns"),
         np.datetime64("2020-01-01"),
         np.datetime64(5, "ns"),

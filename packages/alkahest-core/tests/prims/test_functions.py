@@ -122,6 +122,19 @@ def test_exact_fma():
     assert arithmetic.exact_fma(5e-324, 0.5, 0.0) == 0.0
 
 
+@pytest.mark.parametrize("exception", [OverflowError, ValueError])
+def test_fma_where_the_library_raises(monkeypatch, exception):
+    def raises(*_):
+        raise exception("as math.fma of Python 3.13 does")
+
+    assert alkahest.fma(1e308, 10.0, 0.0) == math.inf
+    assert math.isnan(alkahest.fma(math.inf, 0.0, 1.0))
+    monkeypatch.setattr(arithmetic, "_c_fma", raises)
+    assert alkahest.fma(-1e308, 10.0, 0.0) == -math.inf
+    assert math.isnan(alkahest.fma(math.inf, 0.0, 1.0))
+    assert alkahest.fma(0.1, 10.0, -1.0) == 2.0**-54
+
+
 @pytest.mark.parametrize("order", [0, 1, 2, 3, 6])
 @pytest.mark.parametrize("x", [1e-3, 0.5, 1.0, 7.25, 40.0, 1e6, -0.5, -3.75, -100.25])
 def test_polygamma_wide(order, x):

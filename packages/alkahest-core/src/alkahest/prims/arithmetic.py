@@ -75,9 +75,19 @@ def exact_fma(a: float, b: float, c: float) -> float:
         return math.inf if exact > 0 else -math.inf
 
 
+_c_fma = getattr(math, "fma", exact_fma)  # Python 3.13 has it, and raises where IEEE 754 has an infinity or nan
+
+
+def _fma(a: float, b: float, c: float) -> float:
+    try:
+        return _c_fma(a, b, c)
+    except (OverflowError, ValueError):
+        return exact_fma(a, b, c)
+
+
 fma_p = scalar_p(
     "fma",
-    impl=getattr(math, "fma", exact_fma),
+    impl=_fma,
     array=(),
     partials=lambda a, b, c: (b, a, 1),
     lower={"c": "fma({0}, {1}, {2})"},
