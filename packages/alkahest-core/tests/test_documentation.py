@@ -13,7 +13,8 @@ import pytest
 
 import alkahest
 from alkahest import CompileConfig, errors
-from alkahest.base.prim import Prim, impl_rules
+from alkahest.base.prim import Prim
+from alkahest.base.rules import impl_rules
 from alkahest.plugins import hookspecs
 from alkahest.plugins.checks import HOOKS
 from alkahest.prims.standard import MODULES

@@ -23,13 +23,23 @@ class AlkahestError(Exception):
         self.details = details
 
     def __str__(self) -> str:
-        parts = [self.message, self.remedy, f"[{self.code}]"]
+        parts = [self.message, self.where, self.remedy, f"[{self.code}]"]
         return " ".join(p for p in parts if p)
 
     @property
     def position(self) -> int | None:
         """Offset in the text that was read, from 0, where the error is about one."""
         return self.details.get("position")
+
+    @property
+    def where(self) -> str:
+        """The equation of a program that failed, its tags, and the item and input, where the error is about one."""
+        return self.details.get("where", "")
+
+    @property
+    def partial(self) -> Any:
+        """Where a batch failed: the outputs of the items that were done, by index."""
+        return self.details.get("partial")
 
     @property
     def line(self) -> int | None:
@@ -140,7 +150,7 @@ class UnknownFunctionError(AlkahestError, ValueError):
     code = "E-FUNC-001"
 
 
-class MissingRuleError(AlkahestError, LookupError):
+class MissingRuleError(AlkahestError, KeyError):
     """A primitive has no rule in the table that was asked."""
 
     code = "E-RULE-001"
@@ -211,6 +221,24 @@ class TraceError(AlkahestError, TypeError, ValueError):
     code = "E-TRACE-001"
 
 
+class TracedValueError(ControlFlowError, TraceError):
+    """Python asked a traced value of a program for its truth, text, size or entries."""
+
+    code = "E-TRACE-002"
+
+
+class LeakedValueError(TraceError):
+    """A traced value is used outside the trace that made it."""
+
+    code = "E-TRACE-003"
+
+
+class TracedAttributeError(AlkahestError, AttributeError):
+    """A traced value was asked for a method or attribute of the value it stands for."""
+
+    code = "E-TRACE-004"
+
+
 class TreeError(AlkahestError, ValueError, TypeError):
     """A structure of arguments that differs from the one expected."""
 
@@ -275,3 +303,117 @@ class FitError(AlkahestError, ValueError):
     """A fit that cannot be set up."""
 
     code = "E-FIT-001"
+
+
+class OperandTypeError(AlkahestError, TypeError):
+    """A program or primitive was given a value of the wrong type."""
+
+    code = "E-PROG-001"
+
+
+class StaticInputError(AlkahestError, ValueError):
+    """A program was called with another value for an input that was fixed when it was traced."""
+
+    code = "E-PROG-002"
+
+
+class BranchError(AlkahestError, KeyError):
+    """A `switch` was given a key that none of its branches has."""
+
+    code = "E-PROG-003"
+
+
+class LoopError(AlkahestError, ValueError, TypeError):
+    """A `while_loop` without a bound, or whose parts do not fit together."""
+
+    code = "E-PROG-004"
+
+
+class FactorError(AlkahestError, ValueError, TypeError):
+    """A weight that is no finite number of at least zero."""
+
+    code = "E-PROG-005"
+
+
+class ProgramError(AlkahestError, ValueError, RuntimeError):
+    """A program that is not well formed: an undefined variable, one defined twice, types that do not fit."""
+
+    code = "E-PROG-006"
+
+
+class SerializationError(AlkahestError, ValueError, TypeError):
+    """A program that cannot be saved or read back."""
+
+    code = "E-PROG-007"
+
+
+class MarkError(AlkahestError, ValueError, TypeError):
+    """A tag, checkpoint key or injected value that cannot be used."""
+
+    code = "E-PROG-008"
+
+
+class RuleError(AlkahestError, TypeError, ValueError):
+    """A rule returned what its table does not allow."""
+
+    code = "E-RULE-003"
+
+
+class ZeroError(AlkahestError, TypeError):
+    """An abstract value without a zero, or without a way to add its cotangents."""
+
+    code = "E-ZERO-001"
+
+
+class BatchError(AlkahestError, ValueError, TypeError):
+    """Inputs that are no batch: no items, uneven lengths, different containers."""
+
+    code = "E-BATCH-001"
+
+
+class SchemaError(AlkahestError, ValueError, TypeError):
+    """A schema that cannot be built."""
+
+    code = "E-SCHEMA-001"
+
+
+class SchemaViolationError(AlkahestError, ValueError):
+    """A model's answer that is no JSON or does not follow the schema; `path` in the text says where."""
+
+    code = "E-SCHEMA-002"
+
+
+class ClientError(AlkahestError, TypeError, ValueError):
+    """Something that is no language-model client, or settings of one that make no sense."""
+
+    code = "E-LM-001"
+
+
+class ProviderError(AlkahestError, RuntimeError):
+    """A provider of language models failed for good; the cause is chained."""
+
+    code = "E-LM-002"
+
+
+class ModelTimeoutError(ProviderError, TimeoutError):
+    """A model did not answer in time."""
+
+    code = "E-LM-003"
+
+
+class BudgetError(AlkahestError, RuntimeError):
+    """The next model call would exceed the budget."""
+
+    code = "E-LM-004"
+
+
+class UnknownModelError(ProviderError, LookupError):
+    """No provider answers to the model's name."""
+
+    code = "E-LM-005"
+
+
+class MemoError(AlkahestError, OSError, TypeError):
+    """A memo that cannot be kept where it was asked for."""
+
+    code = "E-MEMO-001"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from alkahest.base.prim import Prim as Prim
-from alkahest.base.prim import RuleTable as RuleTable
 from alkahest.base.prim import arity_of as arity_of
-from alkahest.base.prim import impl_rules as impl_rules
-from alkahest.base.prim import lowering_rules as lowering_rules
-from alkahest.base.prim import partials_rules as partials_rules
 from alkahest.base.prim import prim_by_name as prim_by_name
 from alkahest.base.prim import prim_names as prim_names
+from alkahest.base.rules import RuleTable as RuleTable
+from alkahest.base.rules import impl_rules as impl_rules
+from alkahest.base.rules import lowering_rules as lowering_rules
+from alkahest.base.rules import partials_rules as partials_rules
 from alkahest.base.trees import PYTREE_NAMESPACE as PYTREE_NAMESPACE
 from alkahest.compile.columns import column_view as column_view
 from alkahest.compile.columns import import_array as import_array

@@ -27,3 +27,8 @@ def debug_level() -> int:
 def dump_directory() -> str | None:
     """Return the directory of `ALKAHEST_DUMP`, in which tapes and generated code are written, or None."""
     return os.environ.get("ALKAHEST_DUMP") or None
+
+
+def check_programs() -> bool:
+    """Tell whether `ALKAHEST_CHECK` asks to verify each program that a transform makes."""
+    return os.environ.get("ALKAHEST_CHECK", "0") not in ("", "0")

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from alkahest.base.prim import lowering_rules
+from alkahest.base.rules import lowering_rules
 from alkahest.compile.c_backend import MAX_COLUMNS, MAX_INSTRS, CBackend, find_compiler
 from alkahest.compile.protocols import CompileOptions, Kernel
 from alkahest.errors import ArityError, BackendUnavailableError, CompileError, NumberOverflowError

@@ -13,7 +13,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from alkahest.base.prim import Prim, arity_of, lowering_rules
+from alkahest.base.prim import Prim, arity_of
+from alkahest.base.rules import lowering_rules
 from alkahest.emitting.c import emit_c
 from alkahest.emitting.c_names import check_names, free_prefix
 from alkahest.emitting.c_writer import write_function

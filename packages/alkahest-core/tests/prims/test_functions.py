@@ -9,7 +9,8 @@ import pytest
 
 import alkahest
 from alkahest import ExprPool, compile_expr
-from alkahest.base.prim import arity_of, impl_rules, prim_names
+from alkahest.base.prim import arity_of, prim_names
+from alkahest.base.rules import impl_rules
 from alkahest.errors import ArrayError, DtypeError, NumberOverflowError
 from alkahest.prims import arithmetic, comparison, elementary, special
 from alkahest.prims.scalar import declarations

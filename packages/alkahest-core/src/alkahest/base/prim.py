@@ -1,99 +1,77 @@
-"""Primitives are names; what they do is rules in tables, one table per interpreter."""
+"""Primitives are names; what they do is rules in tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
-from alkahest.errors import DuplicateRuleError, MissingRuleError
+from alkahest.base import trees
+from alkahest.base.interpreter import active_interpreter
+from alkahest.errors import DuplicateRuleError, MissingRuleError, OperandTypeError
 
-Rule = Callable[..., Any]
 
-
-class Prim:
+class Prim(trees.Leaf):
     """A primitive operation: a bare key to which rule tables attach behaviour.
+
+    Two primitives of one name are different keys. `bind` hands inputs and static parameters to the interpreter that
+    is active.
 
     >>> Prim("softplus")
     softplus
     """
 
-    __slots__ = ("name",)
+    __slots__ = ("__weakref__", "name")
 
     def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise OperandTypeError(
+                f"a primitive was given a {type(name).__name__} for a name.", remedy="Pass its name as a str."
+            )
         self.name = name
+
+    def bind(self, in_tree: Any, /, **params: Any) -> Any:
+        """Carry out the primitive on `in_tree` by the active interpreter."""
+        return active_interpreter.get().interpret(self, in_tree, **params)
+
+    async def abind(self, in_tree: Any, /, **params: Any) -> Any:
+        """Carry out the primitive asynchronously by the active interpreter."""
+        return await active_interpreter.get().ainterpret(self, in_tree, **params)
 
     def __repr__(self) -> str:
         return self.name
 
     def __reduce__(self) -> str | tuple[Any, ...]:
+        if _prims.get(self.name) is not self:
+            raise DuplicateRuleError(
+                f"primitive {self.name!r} is not registered under its name, and a copy of it would have no rules.",
+                remedy="Declare it with alkahest.extend.rules or register_prim, in a module.",
+            )
         return prim_by_name, (self.name,)
 
+    def __copy__(self) -> Prim:
+        return self
 
-class RuleTable:
-    """Rules of one kind, keyed by primitive; an override must be asked for."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self._rules: dict[Prim, Any] = {}
-        self._by_name: dict[str, Any] = {}
-
-    def set(self, prim: Prim, rule: Any, *, replace: bool = False) -> Any:
-        """Attach `rule` to `prim` and return it; a second rule needs `replace=True`."""
-        if prim in self._rules and not replace:
-            raise DuplicateRuleError(
-                f"the {self.kind} rule of primitive {prim.name!r} is already set.",
-                remedy="Pass replace=True to override it.",
-            )
-        self._rules[prim] = rule
-        self._by_name[prim.name] = rule
-        return rule
-
-    def get(self, prim: Prim) -> Any:
-        """Return the rule of `prim`, or raise `MissingRuleError` naming primitive and table."""
-        return self.by_name(prim.name)
-
-    def by_name(self, name: str) -> Any:
-        """Return the rule of the primitive called `name`."""
-        try:
-            return self._by_name[name]
-        except KeyError:
-            raise MissingRuleError(
-                f"primitive {name!r} has no {self.kind} rule.",
-                remedy=f"Set one in the {self.kind} table, or use a function that has one.",
-            ) from None
-
-    def __contains__(self, prim: Prim | str) -> bool:
-        return (prim if isinstance(prim, str) else prim.name) in self._by_name
-
-    def __iter__(self) -> Iterator[Prim]:
-        return iter(self._rules)
+    def __deepcopy__(self, memo: Any) -> Prim:
+        return self
 
 
-impl_rules = RuleTable("impl")
-partials_rules = RuleTable("partials")
-_lowering_tables: dict[str, RuleTable] = {}
 _prims: dict[str, Prim] = {}
 _arity: dict[str, int] = {}
 
 
-def lowering_rules(target: str) -> RuleTable:
-    """Return the table of lowering rules for `target` ("c", "llvm", "stablehlo", …); it is made on first use."""
-    return _lowering_tables.setdefault(target, RuleTable(f"lowering[{target}]"))
-
-
-def register_prim(prim: Prim, arity: int) -> Prim:
-    """Make `prim` known by name, with its number of arguments."""
+def register_prim(prim: Prim, arity: int | None = None) -> Prim:
+    """Make `prim` known by name, with its number of arguments where it has a fixed one."""
     if prim.name in _prims:
         raise DuplicateRuleError(
             f"a primitive called {prim.name!r} exists already.", remedy="Choose a name of your own for it."
         )
     _prims[prim.name] = prim
-    _arity[prim.name] = arity
+    if arity is not None:
+        _arity[prim.name] = arity
     return prim
 
 
 def prim_by_name(name: str) -> Prim:
-    """Return the scalar primitive called `name`."""
+    """Return the registered primitive called `name`."""
     try:
         return _prims[name]
     except KeyError:
@@ -103,10 +81,10 @@ def prim_by_name(name: str) -> Prim:
 
 
 def arity_of(name: str) -> int | None:
-    """Return how many arguments the primitive called `name` takes, or None where no such primitive is known."""
+    """Return how many arguments the scalar primitive called `name` takes, or None where no such primitive is known."""
     return _arity.get(name)
 
 
 def prim_names() -> tuple[str, ...]:
     """Return the names of all scalar primitives, in order of declaration."""
-    return tuple(_prims)
+    return tuple(_arity)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from alkahest.errors import TreeError
 
@@ -17,15 +17,53 @@ PYTREE_NAMESPACE = "alkahest"
 
 TreeDef = Any  # optree.PyTreeSpec, comparable and picklable
 
-_seen: set[type] = set()
 _lock = threading.Lock()
+_plain: set[type] = {str, int, float, bool, bytes, complex}  # types known to be leaves
+
+
+class Leaf:
+    """Base of classes whose instances are leaves of structures, dataclasses too."""
+
+    __slots__ = ()
+
+
+def register_leaf(cls: type) -> None:
+    """Make instances of `cls` leaves, though it be a dataclass."""
+    _plain.add(cls)
 
 
 def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
     """Return the leaves of `tree`, dict entries in order of their keys, and its structure; None holds no leaf."""
     import optree
 
-    return optree.tree_flatten(tree, is_leaf=_register_dataclass, namespace=PYTREE_NAMESPACE)
+    while True:
+        found, treedef = optree.tree_flatten(tree, namespace=PYTREE_NAMESPACE)
+        if not _unknown_dataclasses(found):
+            return found, treedef
+
+
+def leaves(tree: Any) -> list[Any]:
+    """Return the leaves of `tree`."""
+    return flatten(tree)[0]
+
+
+def structure(tree: Any) -> TreeDef:
+    """Return the structure of `tree`."""
+    return flatten(tree)[1]
+
+
+def _unknown_dataclasses(found: list[Any]) -> bool:
+    """Register the classes of leaves that are dataclasses nobody registered; tell whether there were any."""
+    again = False
+    for leaf in found:
+        cls = leaf.__class__
+        if cls not in _plain:
+            if dataclasses.is_dataclass(cls) and not issubclass(cls, Leaf):
+                _register_dataclass(cls)
+                again = True
+            else:
+                _plain.add(cls)
+    return again
 
 
 def unflatten(leaves: Sequence[Any], treedef: TreeDef) -> Any:
@@ -49,7 +87,8 @@ def paths(tree: Any) -> list[tuple[Any, ...]]:
     """Return the path to each leaf: indices, keys and field names."""
     import optree
 
-    return optree.tree_paths(tree, is_leaf=_register_dataclass, namespace=PYTREE_NAMESPACE)
+    flatten(tree)
+    return optree.tree_paths(tree, namespace=PYTREE_NAMESPACE)
 
 
 def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
@@ -64,25 +103,18 @@ def is_leaf(value: Any) -> bool:
     return treedef.is_leaf()
 
 
-def _register_dataclass(value: Any) -> bool:
-    """Register the class of an unknown dataclass; the answer is always False: nothing is made a leaf here."""
-    cls = cast("type[Any]", value.__class__)
-    if cls in _seen or not dataclasses.is_dataclass(cls):
-        return False
+def _register_dataclass(cls: type[Any]) -> None:
     import optree
 
     with _lock:
-        if cls not in _seen:
-            if not _registered(cls):
-                names = [f.name for f in dataclasses.fields(cls)]
-                optree.register_pytree_node(  # pyright: ignore[reportUnknownMemberType]
-                    cls,
-                    lambda obj: (tuple([getattr(obj, n) for n in names]), None, tuple(names)),
-                    lambda _, children: _rebuild(cls, names, children),
-                    namespace=PYTREE_NAMESPACE,
-                )
-            _seen.add(cls)
-    return False
+        if not _registered(cls):
+            names = [f.name for f in dataclasses.fields(cls)]
+            optree.register_pytree_node(  # pyright: ignore[reportUnknownMemberType]
+                cls,
+                lambda obj: (tuple([getattr(obj, n) for n in names]), None, tuple(names)),
+                lambda _, children: _rebuild(cls, names, children),
+                namespace=PYTREE_NAMESPACE,
+            )
 
 
 def _registered(cls: type) -> bool:

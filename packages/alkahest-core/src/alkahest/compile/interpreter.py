@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import alkahest.prims.standard  # noqa: F401  # pyright: ignore[reportUnusedImport] - declares the rules of core
-from alkahest.base.prim import impl_rules
+from alkahest.base.rules import impl_rules
 from alkahest.compile.columns import column_view
 from alkahest.compile.protocols import DTYPES, Column, CompileOptions
 from alkahest.errors import ArityError

@@ -18,6 +18,8 @@ from alkahest.errors import ConfigError, TraceError
 from alkahest.expr.expression import Expr, number_like
 from alkahest.expr.pool import ExprPool
 from alkahest.expr.tape import linearize
+from alkahest.ir.boxes import Traced
+from alkahest.ir.bridge import inline_exprs
 
 JIT_EVALS = 1e7  # what `jit` counts on where the user says nothing: enough for native code to pay
 
@@ -25,8 +27,8 @@ JIT_EVALS = 1e7  # what `jit` counts on where the user says nothing: enough for 
 class TracedFn:
     """A traced function: `.expr` over `.symbols`, callable with numbers, arrays or expressions.
 
-    Floats give a float, arrays (any mix, broadcast) an array, expressions an expression; several outputs come in the
-    structure the function returned. It runs on the tier that dispatch picks, and moves to a faster one as it is
+    Floats give a float, arrays (any mix, broadcast) an array, expressions an expression, traced values of a program
+    traced values; several outputs come in the structure the function returned. It runs on the tier that dispatch picks, and moves to a faster one as it is
     called more.
     """
 
@@ -70,15 +72,23 @@ class TracedFn:
         return self.compiled.explain()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the value at numbers, arrays or expressions, in the structure the function returned."""
+        """Return the value at numbers, arrays, expressions or traced values, in the structure the function returned."""
         plain = self._plain and not kwargs and len(args) == len(self.program.parameters)
         leaves = list(args) if plain else self.program.bind(args, kwargs)
         kinds = {leaf.__class__ for leaf in leaves}
-        if Expr in kinds:
-            return self.program.substitute(leaves)
         if kinds <= _NUMBERS:
             return self._at_point([v if v.__class__ is float else number(v) for v in leaves])
+        if Traced in kinds:
+            return self._on_traced(leaves)
+        if Expr in kinds:
+            return self.program.substitute(leaves)
         return self._on_arrays(leaves)
+
+    def _on_traced(self, leaves: list[Any]) -> Any:
+        """Bind the formula as equations of the program that is being traced."""
+        values = [leaf if leaf.__class__ is Traced else number(leaf) for leaf in leaves]
+        found = inline_exprs(self.program.outputs, self.symbols, values)
+        return trees.unflatten(found, self.program.out_tree)
 
     def _at_point(self, point: list[float]) -> Any:
         out = self.compiled.scalar(point)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import alkahest.prims.standard  # noqa: F401  # pyright: ignore[reportUnusedImport] - declares core's rules
-from alkahest.base.prim import lowering_rules
+from alkahest.base.rules import lowering_rules
 from alkahest.emitting.c_helpers import HELPERS, helper_texts
 from alkahest.emitting.c_names import free_prefix
 from alkahest.emitting.c_parts import Names, Statement, assemble

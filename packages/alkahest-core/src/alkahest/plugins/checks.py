@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from alkahest.plugins import hookspecs
-from alkahest.plugins.infos import BackendInfo, Cost, EmitterInfo
+from alkahest.plugins.infos import BackendInfo, Cost, EmitterInfo, ExecutorInfo
 
 if TYPE_CHECKING:
     import pluggy
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 API = 1
 HOOKS = tuple(sorted(name for name in vars(hookspecs) if name.startswith("alkahest_")))
 
-Info = TypeVar("Info", BackendInfo, EmitterInfo)
+Info = TypeVar("Info", BackendInfo, EmitterInfo, ExecutorInfo)
 
 
 def about(error: BaseException) -> str:
@@ -71,13 +71,15 @@ def checked_infos(kind: type[Info]) -> Callable[[Any], list[Info]]:
     return check
 
 
-def _check_fields(info: BackendInfo | EmitterInfo) -> None:
+def _check_fields(info: BackendInfo | EmitterInfo | ExecutorInfo) -> None:
     for field in fields(info):
         value = getattr(info, field.name)
         if field.name == "cost" and not isinstance(value, Cost):
             raise TypeError(f"{info.name!r} has {_kind(value)} as cost, not a Cost")
         if field.name in ("targets", "dtypes") and not isinstance(value, set | frozenset):
             raise TypeError(f"{info.name!r} has {_kind(value)} as {field.name}, not a set of names")
+        if field.name == "models" and not _is_texts(value):
+            raise TypeError(f"{info.name!r} has {_kind(value)} as models, not a tuple of patterns")
     module, _, attribute = str(info.factory).partition(":")
     if not info.name or not module or not attribute:
         raise ValueError(f"{info.name!r} needs a name, and a factory of the form 'package.module:attribute'")
@@ -92,6 +94,10 @@ def checked_order(usable: tuple[Any, ...]) -> Callable[[Any], tuple[Any, ...] | 
         return None if order is None else tuple(order)
 
     return check
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(text, str) for text in cast("tuple[Any, ...]", value))
 
 
 def _kind(value: object) -> str:

@@ -21,7 +21,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from alkahest.plugins.infos import BackendInfo, EmitterInfo
+    from alkahest.plugins.infos import BackendInfo, EmitterInfo, ExecutorInfo
 
 PROJECT = "alkahest"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -54,6 +54,16 @@ def alkahest_lowerings(target: str) -> None:
 @hookspec
 def alkahest_emitters() -> list[EmitterInfo]:
     """Describe the text formats this distribution can write, one `EmitterInfo` each."""
+    return []
+
+
+@hookspec
+def alkahest_executors() -> list[ExecutorInfo]:
+    """Describe who this distribution can let answer calls to language models, one `ExecutorInfo` each.
+
+    Building the list must not import the provider's library: name it by an import string in `factory`, which
+    is loaded when the first call is routed to it.
+    """
     return []
 
 

@@ -50,3 +50,22 @@ class EmitterInfo:
     name: str
     factory: str
     description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorInfo:
+    """One way to have calls to language models answered.
+
+    `factory` is an import string "module:attr" of a callable without arguments that returns a provider: an
+    object with `completion(messages=, model=, response_format=)`, the last only where a schema is asked for, and
+    an awaitable twin `acompletion`. It is loaded when a call is first routed to it. `models` are the patterns
+    (as of `fnmatch`) of the model names that it answers where `lm_client` is given no routes: the longest
+    pattern that matches a name wins, so claim a prefix of your own. `install` is the command that installs what
+    it needs.
+    """
+
+    name: str
+    factory: str
+    models: tuple[str, ...] = ()
+    description: str
+    install: str = ""

@@ -22,7 +22,7 @@ from alkahest.plugins.checks import (
     hook_fault,
     unchecked,
 )
-from alkahest.plugins.infos import BackendInfo, EmitterInfo
+from alkahest.plugins.infos import BackendInfo, EmitterInfo, ExecutorInfo
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 GROUP = "alkahest.plugins"
 CORE = "alkahest-core"
 # What core itself brings. Its metadata says the same; these stand in where core runs without being installed.
-BUILTINS = {"core": "alkahest.builtin", "c": "alkahest.emitting.plugin"}
-ALWAYS = frozenset({"core"})  # the interpreter is the last resort of dispatch: no setting takes it away
+BUILTINS = {"core": "alkahest.builtin", "c": "alkahest.emitting.plugin", "litellm": "alkahest.models.plugin"}
+ALWAYS = frozenset({"core"})  # the interpreter and the embedded model: no setting takes them away
 UNSTOPPABLE = (KeyboardInterrupt, GeneratorExit)
 
 _lock = threading.RLock()
@@ -80,10 +80,11 @@ class Plugins:
         return tuple([self._with_faults(record) for record in self._records])
 
     def offers(self, name: str) -> dict[str, tuple[str, ...]]:
-        """Return the names of what the plugin `name` offers: {"backends": (…), "emitters": (…)}."""
+        """Return the names of what the plugin `name` offers: {"backends": (…), "emitters": (…), "executors": (…)}."""
         described = {
             "backends": self._described("alkahest_backends", BackendInfo),
             "emitters": self._described("alkahest_emitters", EmitterInfo),
+            "executors": self._described("alkahest_executors", ExecutorInfo),
         }
         return {kind: tuple(i.name for owner, i in infos if owner == name) for kind, infos in described.items()}
 
@@ -169,6 +170,10 @@ class Plugins:
     def emitters(self) -> dict[str, EmitterInfo]:
         """Return the text formats on offer, by name. Two of one name raise `DuplicateBackendError`."""
         return self._by_name("emitter", self._described("alkahest_emitters", EmitterInfo))
+
+    def executors(self) -> dict[str, ExecutorInfo]:
+        """Return who answers calls to language models, by name. Two of one name raise `DuplicateBackendError`."""
+        return self._by_name("executor", self._described("alkahest_executors", ExecutorInfo))
 
     def load_primitives(self) -> None:
         """Let each plugin declare its primitives; each is asked once in a process."""
@@ -299,6 +304,11 @@ def backends() -> dict[str, BackendInfo]:
 def emitters() -> dict[str, EmitterInfo]:
     """Return the text formats that this process's plugins offer, by name; see `Plugins.emitters`."""
     return plugins().emitters()
+
+
+def executors() -> dict[str, ExecutorInfo]:
+    """Return who this process's plugins let answer calls to language models, by name; see `Plugins.executors`."""
+    return plugins().executors()
 
 
 def load_primitives() -> None:

@@ -10,19 +10,22 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from alkahest.base.prim import Prim, impl_rules, lowering_rules, partials_rules, register_prim
-from alkahest.errors import ArrayError, DtypeError, NumberOverflowError
+from alkahest.base.prim import Prim, register_prim
+from alkahest.base.rules import impl_rules, lowering_rules, partials_rules
+from alkahest.errors import ArrayError, DtypeError, NumberOverflowError, OperandTypeError, TracedValueError
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import CONSTANTS
+from alkahest.ir.boxes import Traced
 
-Scalar: TypeAlias = Any  # a number, an array, or an Expr
+Scalar: TypeAlias = Any  # a number, an array, an Expr, or a traced value of a program
 Number = Callable[..., float]
 
 
 class Implementation:
     """What a primitive computes: on floats now, on arrays once NumPy is wanted.
 
-    `arrays_by` tells who implements the array form on this machine.
+    It is the primitive's `impl` rule: called with a tuple of values of a program, it gives a value of the type that
+    the abstract rule says. `arrays_by` tells who implements the array form on this machine.
     """
 
     def __init__(self, name: str, number: Number, array: tuple[str, ...]) -> None:
@@ -31,6 +34,11 @@ class Implementation:
         self._array_names = array
         self._array: Callable[..., Any] | None = None
         self.arrays_by = ""
+        self.value: Callable[..., Any] = self.number  # replaced by what programs want; see `numeric`
+
+    def __call__(self, in_tree: tuple[Any, ...], /, **_: Any) -> Any:
+        """Return the value at the values of a program: integers exact, conditions True and False."""
+        return self.value(*in_tree)
 
     def number(self, *xs: float) -> float:
         """Return the value at floats by IEEE rules: nan and infinities instead of exceptions."""
@@ -38,6 +46,13 @@ class Implementation:
             return self._fast(*xs)
         except (ValueError, OverflowError, ZeroDivisionError):
             return self._ieee(*xs)
+
+    def floats(self, columns: list[Any]) -> list[float]:
+        """Return `number` of each row of columns of floats, bit by bit the same."""
+        try:
+            return list(map(float, map(self._fast, *columns)))
+        except (ValueError, OverflowError, ZeroDivisionError):
+            return [float(self.number(*row)) for row in zip(*columns, strict=False)]
 
     def array(self, *xs: Any) -> Any:
         """Return the value at NumPy arrays or scalars, broadcast, silently nan or inf where it is undefined."""
@@ -143,8 +158,9 @@ def scalar_p(
     `impl` is the name of a function of `math` (its array form is NumPy's function of the same name) or a function of
     floats. `array` names the array form by import path, several in order of preference; without any the function is
     applied entry by entry. `partials(*args, out)` gives one derivative per argument, written with public functions,
-    `out` being the value itself; None where the derivative is zero. `domain` is an interval per argument, where the
-    conformance suite samples. `lower` gives lowering rules by target; C takes a format string.
+    `out` being the value itself; None where there is no derivative. `domain` is an interval per argument, where the
+    conformance suite samples. `lower` gives lowering rules by target; C takes a format string. In programs the
+    primitive takes numbers and gives a float; its rules for programs are derived from all this.
 
     >>> softplus_p = scalar_p(
     ...     "doc_softplus",
@@ -154,6 +170,8 @@ def scalar_p(
     >>> apply(softplus_p, 0.0)
     0.6931471805599453
     """
+    from alkahest.prims.numeric import program_rules  # late: it builds on this module
+
     if arity is None:
         arity = _arity_of_partials(name, partials)
     prim = register_prim(Prim(name), arity)
@@ -162,7 +180,7 @@ def scalar_p(
         number: Number = getattr(math, impl)
     else:
         paths, number = _as_tuple(array), impl
-    impl_rules.set(prim, Implementation(name, number, paths))
+    program_rules(prim, Implementation(name, number, paths))
     if partials is not None:
         partials_rules.set(prim, partials)
     for target, rule in (lower or {}).items():
@@ -188,28 +206,53 @@ def _as_tuple(paths: str | tuple[str, ...] | None) -> tuple[str, ...]:
 def apply(prim: Prim, *xs: Scalar) -> Scalar:
     """Apply a scalar primitive: an `Expr` among `xs` gives an `Expr`, numbers give a float, arrays an array.
 
+    A traced value among `xs` gives a traced value: the primitive becomes an equation of the program that is traced.
     Lists and anything that NumPy can read count as arrays. Complex or non-numeric values raise `DtypeError` or
-    `ArrayError`, an integer beyond the range of floats `NumberOverflowError`.
+    `ArrayError`, an integer beyond the range of floats `NumberOverflowError`, an `Expr` beside a traced value
+    `OperandTypeError`.
     """
     numbers = True
     for x in xs:
         kind = x.__class__
         if kind is Expr:
-            return x.pool.apply(prim.name, *xs)
+            try:
+                return x.pool.apply(prim.name, *xs)
+            except TracedValueError:
+                raise _beside_expression(prim) from None
         if kind is not float:
+            if kind is Traced:
+                return _bind_traced(prim, xs)
             numbers = False
     rule: Implementation = impl_rules.get(prim)
     if numbers:
         return float(rule.number(*xs))
-    return _apply_values(rule, xs)
+    return apply_values(rule, xs)
 
 
-def _apply_values(rule: Implementation, xs: tuple[Any, ...]) -> Any:
+def _bind_traced(prim: Prim, xs: tuple[Any, ...]) -> Any:
+    from alkahest.prims.numeric import bind_traced
+
+    if any(x.__class__ is Expr for x in xs):
+        raise _beside_expression(prim)
+    return bind_traced(prim, xs)
+
+
+def _beside_expression(prim: Prim) -> OperandTypeError:
+    return OperandTypeError(
+        f"{prim.name} was given an expression beside a traced value of a program.",
+        remedy="Turn the formula into a function with trace_fn, and call that with traced values.",
+    )
+
+
+def apply_values(rule: Implementation, xs: tuple[Any, ...]) -> Any:
+    """Return the value at numbers of any type, or at arrays and what NumPy can read."""
     if any(hasattr(x, "pool") and hasattr(x, "id") for x in xs):
         raise ArrayError("an unknown kind of expression was passed.", remedy="Pass Expr, numbers or arrays.")
     values = [_plain_number(x) for x in xs]
     if all(v is not None for v in values):
         return float(rule.number(*[v for v in values if v is not None]))
+    if rule.name == "where" and isinstance(xs[1], str):
+        return rule.value(*xs)
     import numpy as np
 
     columns = [as_float_array(x) if v is None else v for x, v in zip(xs, values, strict=True)]

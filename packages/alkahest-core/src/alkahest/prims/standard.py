@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from alkahest.prims import arithmetic, comparison, elementary, special
+from alkahest.prims import operators as operators  # operators on traced values
 
 MODULES = (arithmetic, comparison, elementary, special)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import alkahest.prims.standard  # noqa: F401  # pyright: ignore[reportUnusedImport] - declares the rules of core
-from alkahest.base.prim import partials_rules
+from alkahest.base.rules import partials_rules
 from alkahest.errors import DifferentiationError, PoolMismatchError
 from alkahest.expr.building import building
 from alkahest.expr.expression import Expr

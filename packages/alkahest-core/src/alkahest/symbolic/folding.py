@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from alkahest.base.prim import impl_rules
+from alkahest.base.rules import impl_rules
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import ExprPool
 from alkahest.expr.tape import literal_float

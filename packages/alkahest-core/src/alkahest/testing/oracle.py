@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from alkahest.base.prim import impl_rules
+from alkahest.base.rules import impl_rules
 from alkahest.expr.tape import Tape
 
 # These choose or step: no rounding of their own.

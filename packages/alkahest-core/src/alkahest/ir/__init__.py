@@ -1,0 +1,1 @@
+"""Programs: variables, equations, tracing, and how they run."""

@@ -1,0 +1,198 @@
+"""Tracing: a Python function is called once with boxes, and what it binds becomes a program."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from alkahest.base import trees
+from alkahest.base.avals import AVal, DeepAVal, avalof
+from alkahest.base.interpreter import Interpreter, active_interpreter, active_tags
+from alkahest.base.prim import Prim
+from alkahest.base.rules import abstract_rules
+from alkahest.errors import OperandTypeError, TraceError, TracedValueError
+from alkahest.ir.boxes import Traced
+from alkahest.ir.ir import IR, IREqn, IRVar, broadcast_prefix
+
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+
+
+class TracingInterpreter(Interpreter):
+    """Records what is bound as equations; nothing is carried out."""
+
+    def __init__(self, name: str = "a function") -> None:
+        self.name = name
+        self.parent = active_interpreter.get()
+        self.eqns: list[IREqn] = []
+        self.where: tuple[str, int] | None = None  # the place to record where rules, not users, bind
+
+    def new_input(self, aval: AVal, source: Any = None, depth: int = 0) -> Traced:
+        """Return a box for a new input of the program."""
+        return Traced(IRVar(aval=aval, source=source, depth=depth), self)
+
+    def interpret(self, prim: Prim, in_tree: Any, /, **params: Any) -> Any:
+        """Append the equation and return boxes, or literals, for its outputs."""
+        leaves, treedef = trees.flatten(in_tree)
+        avals: list[Any] = []
+        ins: list[Any] = []
+        for leaf in leaves:
+            if leaf.__class__ is Traced:
+                if leaf.tracer is not self:
+                    raise leaf.leaked()
+                avals.append(leaf.aval)
+                ins.append(leaf.var)
+            else:
+                if leaf.__class__ not in _SIMPLE:
+                    _check_literal(leaf, prim)
+                avals.append(leaf)
+                ins.append(leaf)
+        for name, value in params.items():
+            if value.__class__ not in _SIMPLE:
+                _check_param(prim, name, value)
+        out = abstract_rules.get(prim)(treedef.unflatten(avals), **params)
+        return self._append(prim, (ins, treedef), out, params)
+
+    def _append(self, prim: Prim, ins: tuple[list[Any], Any], out: Any, params: dict[str, Any]) -> Any:
+        out_leaves, out_treedef = trees.flatten(out)
+        out_vars: list[Any] = []
+        boxes: list[Any] = []
+        for leaf in out_leaves:
+            if isinstance(leaf, AVal):
+                var = IRVar(aval=leaf.aval, depth=leaf.depth) if leaf.__class__ is DeepAVal else IRVar(aval=leaf)
+                box = Traced(var, self)
+                out_vars.append(box.var)
+                boxes.append(box)
+            else:
+                out_vars.append(leaf)
+                boxes.append(leaf)
+        eqn = IREqn(
+            prim, ins[1].unflatten(ins[0]), out_treedef.unflatten(out_vars), params, active_tags.get(), where=self.where or _caller()
+        )
+        eqn._in = ins
+        eqn._out = (out_vars, out_treedef)
+        self.eqns.append(eqn)
+        return out_treedef.unflatten(boxes)
+
+    async def ainterpret(self, prim: Prim, in_tree: Any, /, **params: Any) -> Any:
+        """Append the equation, as `interpret` does."""
+        return self.interpret(prim, in_tree, **params)
+
+    def leave(self, out: Any) -> Any:
+        """Return the structure `out` with variables in place of boxes."""
+        return trees.map_leaves(self._out_leaf, out)
+
+    def _out_leaf(self, leaf: Any) -> Any:
+        if leaf.__class__ is Traced:
+            if leaf.tracer is not self:
+                raise leaf.leaked()
+            return leaf.var
+        if leaf.__class__ not in _SIMPLE:
+            _check_literal(leaf, None)
+        return leaf
+
+
+def _check_literal(leaf: Any, prim: Prim | None) -> None:
+    try:
+        hash(leaf)
+    except TypeError:
+        place = f"an input of {prim}" if prim else "the output of a traced function"
+        raise OperandTypeError(
+            f"{place} holds a {type(leaf).__name__}, which cannot be hashed and so cannot be a literal of a program.",
+            remedy="Pass it as an argument of the traced function, or as str, int, float or bool.",
+        ) from None
+
+
+def _check_param(prim: Prim, name: str, value: Any) -> None:
+    for path, leaf in zip(trees.paths(value), trees.leaves(value), strict=True):
+        if leaf.__class__ is Traced:
+            place = name + "".join([f"[{part!r}]" for part in path])
+            raise TracedValueError(
+                f"parameter {place} of {prim} is {leaf.description}; parameters are fixed when a program is traced.",
+                remedy="Pass it as an input, or mark the argument it comes from as static.",
+            )
+
+
+def _caller() -> tuple[str, int] | None:
+    """Return file and line of the innermost frame outside Alkahest."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if not frame.f_globals.get("__name__", "").startswith("alkahest."):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def trace_program(fn: Callable[..., Any], /, *, static: Any = False) -> Callable[..., IR]:
+    """Return a function of example arguments that traces `fn` into a program; see `alkahest.trace`."""
+    if not callable(fn):
+        raise TraceError(
+            f"trace was given a {type(fn).__name__}.", remedy="Pass a function, or an ExprPool to trace a formula."
+        )
+    if _is_async(fn):
+        raise TraceError(
+            f"{_name(fn)} is async, and what it awaits cannot be recorded.",
+            remedy="Trace a plain function; run the program with await ir.acall(…).",
+        )
+
+    @functools.wraps(fn, updated=())
+    def traced(*args: Any, **kwargs: Any) -> IR:
+        if kwargs:
+            raise TraceError(
+                f"programs take positional arguments; {', '.join(kwargs)} came by name.",
+                remedy="Pass every argument by position.",
+            )
+        return _trace(fn, args, static)
+
+    return traced
+
+
+def _trace(fn: Callable[..., Any], args: tuple[Any, ...], static: Any) -> IR:
+    leaves, treedef = trees.flatten(args)
+    fixed = _static_leaves(static, args, len(leaves))
+    tracer = TracingInterpreter(_name(fn))
+    boxes: list[Any] = []
+    ins: list[Any] = []
+    for leaf, is_fixed in zip(leaves, fixed, strict=True):
+        if is_fixed:
+            _check_literal(leaf, None)
+            boxes.append(leaf)
+            ins.append(leaf)
+        else:
+            box = tracer.new_input(avalof(leaf))
+            boxes.append(box)
+            ins.append(box.var)
+    token = active_interpreter.set(tracer)
+    try:
+        out = fn(*treedef.unflatten(boxes))
+    finally:
+        active_interpreter.reset(token)
+    if inspect.iscoroutine(out) or inspect.isasyncgen(out):
+        close = getattr(out, "close", None)
+        if close is not None:
+            close()
+        raise TraceError(f"{tracer.name} returned a coroutine.", remedy="Trace a plain function, without await.")
+    return IR(tracer.eqns, treedef.unflatten(ins), tracer.leave(out))
+
+
+def _static_leaves(static: Any, args: tuple[Any, ...], n: int) -> list[bool]:
+    if static.__class__ is bool:
+        return [static] * n
+    flags = broadcast_prefix(static, args, "static=")
+    for flag in flags:
+        if flag.__class__ is not bool:
+            raise OperandTypeError(f"static= holds a {type(flag).__name__}.", remedy="Use True and False in it.")
+    return flags
+
+
+def _is_async(fn: Any) -> bool:
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    call = getattr(fn, "__call__", None)  # noqa: B004 - an object whose __call__ is async is as async as a function
+    return any(inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in (fn, call))
+
+
+def _name(fn: Any) -> str:
+    return getattr(fn, "__name__", None) or type(fn).__name__

@@ -1,0 +1,243 @@
+"""Equations that hold programs, in a batch: the items go through a branch, a loop or an inner batch by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from alkahest.base import trees
+from alkahest.errors import BatchError
+from alkahest.ir.code import annotate
+from alkahest.ir.columns import batch_spec, one_level
+from alkahest.ir.ir import IR
+from alkahest.machine.graph import Node, Unit
+from alkahest.machine.machine import Machine
+from alkahest.prims.control import branch, switch_p, while_loop_p
+from alkahest.transforms.plans import like
+
+if TYPE_CHECKING:
+    from alkahest.machine.run import Run
+
+
+def part_of(machine: Machine, unit: Unit) -> Part:
+    """Return what carries out the programs of a node, made when it is first reached."""
+    found = machine.parts.get(unit.id)
+    if found is None:
+        prim = unit.nodes[0].step.prim
+        kind = SwitchPart if prim is switch_p else WhilePart if prim is while_loop_p else BatchPart
+        found = machine.parts[unit.id] = kind(machine, unit)
+    return found
+
+
+class Part:
+    """The programs of one node of a machine."""
+
+    def __init__(self, machine: Machine, unit: Unit) -> None:
+        self.machine = machine
+        self.unit = unit
+        self.run: Run = machine.run
+        self.node: Node = unit.nodes[0]
+        self.params = self.node.step.params
+
+    def start(self, ids: Sequence[int]) -> None:
+        """Let activations go in."""
+        raise NotImplementedError
+
+    def prefix(self, i: int, *more: int) -> tuple[int, ...]:
+        """Return where an activation stands inside this node, in the order of execution."""
+        return (*self.machine.prefixes[i], self.node.position, *more) if self.run.tracks else ()
+
+    def give(self, ids: list[int], columns: Sequence[Sequence[Any]]) -> None:
+        """Hand the outputs of activations back to the machine of this node."""
+        for slot, column in zip(self.node.step.outs.slots, columns, strict=True):
+            self.machine.store(slot, ids, column)
+        self.run.completed(self.machine, self.unit, ids)
+
+    def fail(self, i: int, error: Exception) -> None:
+        """Give an activation up."""
+        annotate(error, self.node.step.eqn, self.run.item(self.machine, i))
+        self.run.lost(self.machine, self.unit)
+        self.machine.fail(i, error)
+
+
+class Inner:
+    """A machine inside a part, and to whom its activations belong."""
+
+    def __init__(self, part: Part, ir: IR, flags: Sequence[bool], done: Any) -> None:
+        self.owner: list[Any] = []
+        self.flags = tuple(flags)
+        self._done = done
+        self._part = part
+        self.machine = Machine(part.run, part.run.graph(ir, self.flags), self._finished, self._failed)
+        self._begun = False
+
+    def enter(self, owners: Sequence[Any], rows: Sequence[Sequence[Any]], prefixes: Any, paths: Any) -> None:
+        """Let activations in: for each its owner and the leaves of its inputs."""
+        if not self._begun:
+            self._begun = True
+            self.machine.begin(rows[0])
+        columns = [[row[k] for row in rows] if flag else None for k, flag in enumerate(self.flags)]
+        ids = self.machine.spawn(columns, prefixes, paths)
+        for i, owner in zip(ids, owners, strict=True):
+            Machine.place(self.owner, i, owner)
+
+    def _finished(self, ids: list[int], columns: list[list[Any]]) -> None:
+        self._done([self.owner[i] for i in ids], columns)
+
+    def _failed(self, i: int, error: Exception) -> None:
+        owner = self.owner[i]
+        self._part.fail(owner[0] if isinstance(owner, tuple) else owner, error)
+
+
+class SwitchPart(Part):
+    """A switch: each branch is a machine, entered by the items whose key it has."""
+
+    def __init__(self, machine: Machine, unit: Unit) -> None:
+        super().__init__(machine, unit)
+        self.branches: dict[Any, Inner] = {}
+
+    def start(self, ids: Sequence[int]) -> None:
+        """Let activations into the branches of their keys."""
+        groups: dict[Any, list[tuple[int, Any]]] = {}
+        for i in ids:
+            key, operands = self.machine.row(self.node, i)
+            groups.setdefault(key, []).append((i, operands))
+        for key, members in groups.items():
+            try:
+                inner = self._branch(key)
+                tree = branch(self.params["branches"], key).in_ir_tree
+                rows = [like(tree, operands) for _, operands in members]
+            except Exception as error:
+                for i, _ in members:
+                    self.fail(i, error)
+                continue
+            owners = [i for i, _ in members]
+            inner.enter(owners, rows, [self.prefix(i) for i in owners], [self.machine.paths[i] for i in owners])
+
+    def _branch(self, key: Any) -> Inner:
+        ir = branch(self.params["branches"], key)
+        if key not in self.branches:
+            _, operand_flags = self.node.flags_tree
+            flags = [any(trees.leaves(f)) for f in like(ir.in_ir_tree, operand_flags)]
+            self.branches[key] = Inner(self, ir, flags, self.give)
+        return self.branches[key]
+
+
+class WhilePart(Part):
+    """A loop: a machine for the condition and one for the body; each item goes round by itself."""
+
+    def __init__(self, machine: Machine, unit: Unit) -> None:
+        super().__init__(machine, unit)
+        cond, body = self.params["cond_ir"], self.params["body_ir"]
+        self.most: int = self.params["max_iters"]
+        n = trees.structure(body.in_ir_tree).num_leaves
+        self.cond = Inner(self, cond, [True] * n, self._decided)
+        self.body = Inner(self, body, [True] * n, self._went_round)
+        self.tree = body.in_ir_tree[0]
+
+    def start(self, ids: Sequence[int]) -> None:
+        """Let activations in front of the condition."""
+        self._ask([(i, 0, like(self.tree, self.machine.row(self.node, i)[0])) for i in ids])
+
+    def _ask(self, states: list[tuple[int, int, list[Any]]]) -> None:
+        over = [s for s in states if s[1] >= self.most]
+        if over:
+            self._leave(over)
+        going = [s for s in states if s[1] < self.most]
+        if going:
+            self._enter(self.cond, going, 0)
+
+    def _enter(self, inner: Inner, states: list[tuple[int, int, list[Any]]], which: int) -> None:
+        prefixes = [self.prefix(i, k, which) for i, k, _ in states]
+        inner.enter(states, [s for _, _, s in states], prefixes, [self.machine.paths[i] for i, _, _ in states])
+
+    def _decided(self, states: list[tuple[int, int, list[Any]]], columns: list[list[Any]]) -> None:
+        (flags,) = columns
+        over = [s for s, flag in zip(states, flags, strict=True) if not flag]
+        going = [s for s, flag in zip(states, flags, strict=True) if flag]
+        if over:
+            self._leave(over)
+        if going:
+            self._enter(self.body, going, 1)
+
+    def _went_round(self, states: list[tuple[int, int, list[Any]]], columns: list[list[Any]]) -> None:
+        self._ask([(i, k + 1, [c[j] for c in columns]) for j, (i, k, _) in enumerate(states)])
+
+    def _leave(self, states: list[tuple[int, int, list[Any]]]) -> None:
+        n = len(self.node.step.outs.slots)
+        self.give([i for i, _, _ in states], [[state[k] for _, _, state in states] for k in range(n)])
+
+
+class _Pending:
+    """An inner batch of one activation: what has come of it so far."""
+
+    __slots__ = ("columns", "container", "left")
+
+    def __init__(self, container: Any, size: int, leaves: int) -> None:
+        self.container = container
+        self.left = size
+        self.columns: list[list[Any]] = [[None] * size for _ in range(leaves)]
+
+
+class BatchPart(Part):
+    """A batch inside a batch: one machine for the items of all items."""
+
+    def __init__(self, machine: Machine, unit: Unit) -> None:
+        super().__init__(machine, unit)
+        self.ir: IR = self.params["ir"]
+        self.axes = like(self.ir.in_ir_tree, self.params["in_axes"])
+        outer = [any(trees.leaves(f)) for f in like(self.ir.in_ir_tree, self.node.flags_tree)]
+        self.inner = Inner(self, self.ir, [a or o for a, o in zip(self.axes, outer, strict=True)], self._finished)
+        self.out_leaves, self.out_treedef = trees.flatten(self.ir.out_ir_tree)
+        self.pending: dict[int, _Pending] = {}
+
+    def start(self, ids: Sequence[int]) -> None:
+        """Let the items of activations in."""
+        owners: list[tuple[int, int]] = []
+        rows: list[list[Any]] = []
+        for i in ids:
+            values = like(self.ir.in_ir_tree, self.machine.row(self.node, i))
+            try:
+                container, size = open_batch(values, self.axes)
+            except BatchError as error:
+                self.fail(i, error)
+                continue
+            lists = [one_level(v)[0] if axis else v for v, axis in zip(values, self.axes, strict=True)]
+            self.pending[i] = _Pending(container, size, len(self.out_leaves))
+            owners.extend((i, k) for k in range(size))
+            rows.extend([
+                [v[k] if axis else v for v, axis in zip(lists, self.axes, strict=True)] for k in range(size)
+            ])
+        if owners:
+            prefixes = [self.prefix(i) for i, _ in owners]
+            paths = [(*self.machine.paths[i], k) for i, k in owners]
+            self.inner.enter(owners, rows, prefixes, paths)
+
+    def _finished(self, owners: list[tuple[int, int]], columns: list[list[Any]]) -> None:
+        ready: list[int] = []
+        for j, (i, k) in enumerate(owners):
+            pending = self.pending[i]
+            for column, values in zip(pending.columns, columns, strict=True):
+                column[k] = values[j]
+            pending.left -= 1
+            if not pending.left:
+                ready.append(i)
+        if not ready:
+            return
+        rows: list[list[Any]] = []
+        for i in ready:
+            pending = self.pending.pop(i)
+            out = self.out_treedef.unflatten([pending.container.unflatten(c) for c in pending.columns])
+            rows.append(self.node.step.outs.split(out))
+        self.give(ready, [[row[k] for row in rows] for k in range(len(self.node.step.outs.slots))])
+
+
+def open_batch(values: Sequence[Any], axes: Sequence[bool]) -> tuple[Any, int]:
+    """Return container and size of the batched values; no items, or uneven ones, raise `BatchError`."""
+    container = batch_spec(list(values), list(axes))
+    size = container.num_leaves if container is not None else 0
+    if not size:
+        raise BatchError(
+            "the batch has no items.", remedy="Pass at least one item, or leave the call out where there is none."
+        )
+    return container, size

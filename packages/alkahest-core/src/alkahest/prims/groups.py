@@ -1,0 +1,32 @@
+"""Sets of primitives that transforms treat alike."""
+
+from __future__ import annotations
+
+from alkahest.base.prim import Prim
+
+non_dce_primitives: set[Prim] = set()
+"""Equations of these stay in a program even where nobody uses what they give."""
+
+non_memoizable_primitives: set[Prim] = set()
+"""Equations of these are carried out each time, also inside `memoize`."""
+
+waiting_primitives: set[Prim] = set()
+"""Primitives that spend their time waiting: in a batch, or a schedule, they run side by side in threads."""
+
+cheap_primitives: set[Prim] = set()
+"""Primitives that take less time than looking their result up: `memoize` leaves them alone."""
+
+
+def register_non_dce(prim: Prim) -> None:
+    """Keep equations of `prim` even where nobody uses what they give."""
+    non_dce_primitives.add(prim)
+
+
+def register_non_memoizable(prim: Prim) -> None:
+    """Carry `prim` out each time, also inside `memoize`."""
+    non_memoizable_primitives.add(prim)
+
+
+def register_waiting(prim: Prim) -> None:
+    """Let equations of `prim` run side by side in threads, in a batch or a schedule that is called synchronously."""
+    waiting_primitives.add(prim)

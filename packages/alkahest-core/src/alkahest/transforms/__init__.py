@@ -1,0 +1,1 @@
+"""Transformations: a program in, a program out."""

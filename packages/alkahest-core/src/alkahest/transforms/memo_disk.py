@@ -1,0 +1,35 @@
+"""How the memo's store writes: text alone. diskcache would unpickle what it finds, and so run what a stranger put there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diskcache  # pyright: ignore[reportMissingTypeStubs]
+
+_RAW = 1  # diskcache's mode of values that stand in the database as they are
+
+
+class UnreadableEntryError(Exception):
+    """An entry that this module did not write."""
+
+
+class TextDisk(diskcache.Disk):
+    """Keys and values are str, in the database itself."""
+
+    def put(self, key: Any) -> tuple[str, bool]:
+        """Return the key as the database holds it."""
+        return str(key), True
+
+    def get(self, key: Any, raw: Any) -> str:
+        """Return the key that the database holds."""
+        return str(key)
+
+    def store(self, value: Any, read: bool, key: Any = None) -> tuple[int, int, None, str]:
+        """Return size, mode, file and value for the table."""
+        return 0, _RAW, None, value  # 0: there is no file beside the database
+
+    def fetch(self, mode: int, filename: Any, value: Any, read: bool) -> str:
+        """Return the value that the table holds; anything but text raises `UnreadableEntryError`."""
+        if mode != _RAW or value.__class__ is not str:
+            raise UnreadableEntryError("an entry is no text")
+        return value

@@ -1,0 +1,253 @@
+"""Weighted programs: the product of the factors that the executed path reached."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from alkahest.base import trees
+from alkahest.base.avals import FLOAT, DeepAVal
+from alkahest.base.interpreter import active_interpreter, active_tags
+from alkahest.base.prim import Prim
+from alkahest.base.zero import Zero, is_zero
+from alkahest.ir.checking import checked
+from alkahest.ir.columns import one_level
+from alkahest.ir.ir import IR, IREqn, IRVar, check_ir, ir_type
+from alkahest.ir.tracing import TracingInterpreter
+from alkahest.prims.control import switch_p, while_loop_p
+from alkahest.prims.cotangents import accumulated
+from alkahest.prims.groups import cheap_primitives
+from alkahest.prims.marks import check_weight, factor_p
+from alkahest.prims.rules import rules, staged
+from alkahest.transforms.calls import batch_call_p, call_ir, copied, weighted_call_p
+from alkahest.transforms.forward import on_first
+from alkahest.transforms.hoisting import hoisted
+from alkahest.transforms.plans import derived, expansions, flat
+
+weight_p = Prim("weight")
+product_p = Prim("product")
+item_product_p = Prim("item_product")
+
+
+def weighted(ir: IR, /) -> IR:
+    """Return the program with the same inputs that gives `(output, weight)`.
+
+    The weight is the product of the `factor`s that the executed path reached, in the branch taken by a `switch` and in
+    each iteration of a `while_loop` too; 1.0 where it reached none. `batch(weighted(ir))` gives one weight per item;
+    `weighted(batch(ir))` one product, in which a factor that depends on no batched input counts once. Derivatives go
+    through the weight.
+
+    >>> import alkahest as af
+    >>> def program(x):
+    ...     af.factor(0.5)
+    ...     return x + "!"
+    >>> af.weighted(af.trace(program)("a")).call("b")
+    ('b!', 0.5)
+    """
+    check_ir(ir, "weighted")
+    return call_ir(weighted_call_p, copied(ir.in_ir_tree), (copied(ir.out_ir_tree), IRVar(aval=FLOAT)), ir=ir)
+
+
+def weight_plan(ir: IR) -> IR:
+    """Return the program that carries its weight along: `args -> (output, weight)`."""
+    return derived(ir, "weight", lambda: _weight_plan(hoisted(flat(ir))))
+
+
+def has_factors(ir: IR) -> bool:
+    """Tell whether `ir`, or a program inside it, has a factor."""
+    return derived(ir, "factors", lambda: any(_reaches(eqn) for eqn in flat(ir).ir_eqns))
+
+
+def _reaches(eqn: IREqn) -> bool:
+    inner = [leaf for leaf in trees.leaves(eqn.params) if leaf.__class__ is IR]
+    return eqn.prim is factor_p or any(has_factors(ir) for ir in inner)
+
+
+def _weight_plan(ir: IR) -> IR:
+    tracer = TracingInterpreter("a weighted program")
+    leaves, treedef = trees.flatten(ir.in_ir_tree)
+    values: dict[int, Any] = {}
+    boxes: list[Any] = []
+    for leaf in leaves:
+        box = tracer.new_input(leaf.aval, leaf, leaf.depth) if leaf.__class__ is IRVar else leaf
+        if leaf.__class__ is IRVar:
+            values[leaf.id] = box
+        boxes.append(box)
+    weights: list[Any] = []
+    kept: list[int] = []
+    token = active_interpreter.set(tracer)
+    try:
+        for position, eqn in enumerate(ir.ir_eqns):
+            before = len(tracer.eqns)
+            _bind(tracer, eqn, values, weights)
+            if ir.ordered is not None and position in ir.ordered:
+                kept.extend(range(before, len(tracer.eqns)))
+        weight = product(weights)
+    finally:
+        active_interpreter.reset(token)
+    out = trees.map_leaves(lambda leaf: values[leaf.id] if leaf.__class__ is IRVar else leaf, ir.out_ir_tree)
+    ordered = None if ir.ordered is None else frozenset(kept)
+    ins = treedef.unflatten(boxes)
+    return checked(IR(tracer.eqns, tracer.leave(ins), tracer.leave((out, weight)), ordered=ordered))
+
+
+def _bind(tracer: TracingInterpreter, eqn: IREqn, values: dict[int, Any], weights: list[Any]) -> None:
+    leaves, treedef = eqn.in_parts()
+    ins = treedef.unflatten([values[leaf.id] if leaf.__class__ is IRVar else leaf for leaf in leaves])
+    tracer.where = eqn.where
+    token = active_tags.set(eqn.tags)
+    try:
+        if _reaches(eqn):
+            out, weight = _RULES[eqn.prim](ins, **eqn.params) if eqn.prim in _RULES else (None, None)
+            weights.append(weight)
+        else:
+            out = eqn.prim.bind(ins, **eqn.params)
+    finally:
+        active_tags.reset(token)
+    out_leaves, out_treedef = eqn.out_parts()
+    for leaf, value in zip(out_leaves, out_treedef.flatten_up_to(out), strict=True):
+        if leaf.__class__ is IRVar:
+            values[leaf.id] = value
+
+
+def product(weights: Sequence[Any]) -> Any:
+    """Return the product of weights, traced or not."""
+    if len(weights) < 2:
+        return weights[0] if weights else 1.0
+    return product_p.bind(tuple(weights))
+
+
+def _factor(in_tree: Any, /, *, name: Any) -> Any:
+    return (), weight_p.bind(in_tree)
+
+
+def _switch(in_tree: Any, /, *, branches: Any) -> Any:
+    plans = {key: weight_plan(ir) for key, ir in branches.items()}
+    # A branch without a factor has the literal 1.0 where others have a variable.
+    return switch_p.bind(in_tree, branches=plans)
+
+
+def _while(in_tree: Any, /, *, cond_ir: IR, body_ir: IR, max_iters: int) -> Any:
+    (init,) = in_tree
+    plan = weight_plan(body_ir)
+    (state,) = plan.in_ir_tree
+    out, weight = plan.out_ir_tree
+    before, after = IRVar(aval=FLOAT), IRVar(aval=FLOAT)
+    eqns = [*plan.ir_eqns, IREqn(product_p, (before, weight), after)]
+    body = IR(eqns, ((state, before),), (out, after), ordered=plan.ordered)
+    return while_loop_p.bind(((init, 1.0),), cond_ir=on_first(cond_ir, body), body_ir=body, max_iters=max_iters)
+
+
+def _batch(in_tree: Any, /, *, ir: IR, in_axes: Any) -> Any:
+    out, weights = batch_call_p.bind(in_tree, ir=weight_plan(ir), in_axes=in_axes)
+    return out, item_product_p.bind(weights)
+
+
+_RULES = {factor_p: _factor, switch_p: _switch, while_loop_p: _while, batch_call_p: _batch}
+
+# ------------------------------------------------------------------------------------------------------ weights
+
+
+
+def _weight(weight: Any, /) -> float:
+    check_weight(weight)
+    return float(weight)
+
+
+rules(
+    weight_p,
+    impl=_weight,
+    abstract=lambda in_tree: FLOAT,
+    push=staged(lambda in_tree: (weight_p.bind(in_tree[0]), in_tree[1])),
+    pull=(staged(lambda in_tree: (weight_p.bind(in_tree), ())), staged(lambda in_tree: in_tree[1])),
+)
+
+
+def _others(weights: tuple[Any, ...], k: int, factor: Any) -> Any:
+    """Return `factor` times all weights but the k-th: no division, since a weight may be zero."""
+    return product([factor, *weights[:k], *weights[k + 1 :]])
+
+
+def _product_push(in_tree: Any, /) -> Any:
+    weights, tangents = in_tree
+    parts = [_others(weights, k, t) for k, t in enumerate(tangents) if not is_zero(t)]
+    return product_p.bind(weights), accumulated(parts) if parts else Zero(FLOAT)
+
+
+rules(
+    product_p,
+    impl=lambda in_tree: float(math.prod(in_tree)),
+    abstract=lambda in_tree: FLOAT,
+    push=staged(_product_push),
+    pull=(
+        staged(lambda in_tree: (product_p.bind(in_tree), in_tree)),
+        staged(lambda in_tree: tuple([_others(in_tree[0], k, in_tree[1]) for k in range(len(in_tree[0]))])),
+    ),
+)
+
+other_products_p = Prim("other_products")
+
+
+def _other_products(in_tree: Any, /) -> Any:
+    """Return, for each item, the cotangent times the weights of all other items."""
+    weights, cotangent = in_tree
+    entries, container = one_level(weights)
+    before = [1.0]
+    for w in entries[:-1]:
+        before.append(before[-1] * w)
+    after = 1.0
+    found: list[float] = []
+    for k in range(len(entries) - 1, -1, -1):
+        found.append(before[k] * after * cotangent)
+        after *= entries[k]
+    return container.unflatten(found[::-1])
+
+
+rules(
+    other_products_p,
+    impl=_other_products,
+    abstract=lambda in_tree: in_tree[0],
+)
+rules(
+    item_product_p,
+    impl=lambda in_tree: float(math.prod(one_level(in_tree)[0])),
+    abstract=lambda in_tree: FLOAT if in_tree.__class__ is not DeepAVal or in_tree.depth == 1 else DeepAVal(FLOAT, in_tree.depth - 1),
+    pull=(
+        staged(lambda in_tree: (item_product_p.bind(in_tree), in_tree)),
+        staged(lambda in_tree: other_products_p.bind(in_tree)),
+    ),
+    push=staged(lambda in_tree: (item_product_p.bind(in_tree[0]), item_dot_p.bind((in_tree[0], in_tree[1])))),
+)
+
+item_dot_p = Prim("item_dot")
+
+
+def _item_dot(in_tree: Any, /) -> float:
+    """Return the tangent of a product over items."""
+    weights, tangents = in_tree
+    others = one_level(_other_products((weights, 1.0)))[0]
+    return math.fsum([o * t for o, t in zip(others, one_level(tangents)[0], strict=True) if not is_zero(t)])
+
+
+rules(item_dot_p, impl=_item_dot, abstract=lambda in_tree: FLOAT)
+cheap_primitives.update({weight_p, product_p, item_product_p, other_products_p, item_dot_p})
+
+# ------------------------------------------------------------------------------------- the higher-order equation
+
+
+def _impl(in_tree: Any, /, *, ir: IR) -> Any:
+    return weight_plan(ir).call(*in_tree)
+
+
+async def _aimpl(in_tree: Any, /, *, ir: IR) -> Any:
+    return await weight_plan(ir).acall(*in_tree)
+
+
+rules(
+    weighted_call_p,
+    impl=_impl,
+    aimpl=_aimpl,
+    abstract=lambda in_tree, ir: trees.map_leaves(ir_type, weight_plan(ir).out_ir_tree),
+)
+expansions[weighted_call_p] = lambda eqn: weight_plan(eqn.params["ir"])
