@@ -119,7 +119,7 @@ def test_plugins_as_json_with_a_broken_one(monkeypatch):
     assert done.exit_code == 0
     found = {entry["name"]: entry for entry in json.loads(done.output)["plugins"]}
     assert found["core"]["backends"] == ["interpreter"]
-    assert found["core"]["hooks"] == ["alkahest_backends"]
+    assert found["core"]["hooks"] == ["alkahest_backends", "alkahest_executors"]
     assert found["c"]["emitters"] == ["c"]
     assert found["broken"] == {
         "name": "broken",

@@ -113,8 +113,9 @@ class Server:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                headers = {name.lower(): value for name, value in self.headers.items()}
                 with outer.lock:
-                    outer.requests.append(SimpleNamespace(path=self.path, body=body, headers=dict(self.headers)))
+                    outer.requests.append(SimpleNamespace(path=self.path, body=body, headers=headers))
                     fault = outer.faults.pop(0) if outer.faults else Server.answer
                 fault(outer, self, body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from alkahest.base import trees
@@ -72,6 +73,8 @@ def register_prim(prim: Prim, arity: int | None = None) -> Prim:
 
 def prim_by_name(name: str) -> Prim:
     """Return the registered primitive called `name`."""
+    if name not in _prims:
+        importlib.import_module("alkahest.extend")  # declares all of ours
     try:
         return _prims[name]
     except KeyError:

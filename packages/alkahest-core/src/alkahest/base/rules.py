@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
 Rule = Callable[..., Any]
 
 _lock = threading.RLock()
-_version = 0
+_versions = itertools.count(1)
+_current = [0]
 
 
 def version() -> int:
     """Return a number that grows whenever a rule is set: what was derived from rules is checked against it."""
-    return _version
+    return _current[0]
 
 
 class AsyncTwin:
@@ -31,6 +33,7 @@ class AsyncTwin:
         self.rule = rule
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Apply the sync rule."""
         return self.rule(*args, **kwargs)
 
 
@@ -66,14 +69,13 @@ class RuleTable:
         return rule
 
     def _put(self, table: dict[Prim, Any], prim: Prim, rule: Any, replace: bool, kind: str) -> None:
-        global _version
         if prim in table and not replace:
             raise DuplicateRuleError(
                 f"the {kind} rule of primitive {prim.name!r} is already set.",
                 remedy="Pass replace=True to override it.",
             )
         table[prim] = rule
-        _version += 1
+        _current[0] = next(_versions)
 
     def get(self, prim: Prim, /) -> Any:
         """Return the rule of `prim`, or raise `MissingRuleError` naming primitive and table."""
@@ -125,8 +127,7 @@ dce_rules = RuleTable("dce")
 partials_rules = RuleTable("partials")
 
 TABLES = {
-    t.kind: t
-    for t in (impl_rules, abstract_rules, push_rules, pull_fwd_rules, pull_bwd_rules, batch_rules, dce_rules)
+    t.kind: t for t in (impl_rules, abstract_rules, push_rules, pull_fwd_rules, pull_bwd_rules, batch_rules, dce_rules)
 }
 
 _lowering_tables: dict[str, RuleTable] = {}

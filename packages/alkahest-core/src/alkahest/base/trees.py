@@ -56,7 +56,7 @@ def _unknown_dataclasses(found: list[Any]) -> bool:
     """Register the classes of leaves that are dataclasses nobody registered; tell whether there were any."""
     again = False
     for leaf in found:
-        cls = leaf.__class__
+        cls: type[Any] = leaf.__class__
         if cls not in _plain:
             if dataclasses.is_dataclass(cls) and not issubclass(cls, Leaf):
                 _register_dataclass(cls)

@@ -100,7 +100,8 @@ class _Feedback:
         self.limit = limit
 
 
-_feedback: ContextVar[_Feedback] = ContextVar("_feedback", default=_Feedback("\n", None))
+_PLAIN = _Feedback("\n", None)
+_feedback: ContextVar[_Feedback] = ContextVar("_feedback", default=_PLAIN)
 
 
 @contextmanager
@@ -153,13 +154,14 @@ def register_cotangent_accumulator(cls: type, add: Callable[[list[Any]], Any]) -
 
 
 def accumulate_cotangents(cotangents: Sequence[Any], /) -> Any:
-    """Return the sum of cotangents of one value: zeros are dropped, texts joined, numbers added, structures leaf by leaf.
+    r"""Return the sum of cotangents of one value: zeros are dropped, texts joined, numbers added.
 
+    Structures add leaf by leaf.
     Texts are joined by a line break, or as `feedback_format` says. Types without an accumulator, and texts together
     with numbers, raise `ZeroError`.
 
     >>> accumulate_cotangents(["too long", "too dry"])
-    'too long\\ntoo dry'
+    'too long\ntoo dry'
     >>> accumulate_cotangents([{"a": 1.0}, {"a": 2.0}])
     {'a': 3.0}
     """

@@ -6,7 +6,7 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any, cast, overload
 
 from alkahest.base import trees
 from alkahest.compile import driver
@@ -20,6 +20,8 @@ from alkahest.expr.pool import ExprPool
 from alkahest.expr.tape import linearize
 from alkahest.ir.boxes import Traced
 from alkahest.ir.bridge import inline_exprs
+from alkahest.ir.ir import IR
+from alkahest.ir.tracing import trace_program
 
 JIT_EVALS = 1e7  # what `jit` counts on where the user says nothing: enough for native code to pay
 
@@ -28,8 +30,8 @@ class TracedFn:
     """A traced function: `.expr` over `.symbols`, callable with numbers, arrays or expressions.
 
     Floats give a float, arrays (any mix, broadcast) an array, expressions an expression, traced values of a program
-    traced values; several outputs come in the structure the function returned. It runs on the tier that dispatch picks, and moves to a faster one as it is
-    called more.
+    traced values; several outputs come in the structure the function returned. It runs on the tier that dispatch
+    picks, and moves to a faster one as it is called more.
     """
 
     kind = "TracedFn"
@@ -130,21 +132,53 @@ class CompiledTracedFn(TracedFn):
     kind = "CompiledTracedFn"
 
 
-def trace(pool: ExprPool, **options: Any) -> Callable[[Callable[..., Any]], TracedFn]:
-    """Return a decorator that traces a Python function into expressions of `pool`; options as in `trace_fn`.
+@overload
+def trace(pool: ExprPool, /, **options: Any) -> Callable[[Callable[..., Any]], TracedFn]: ...
 
-    >>> import alkahest
-    >>> pool = alkahest.ExprPool()
-    >>> @alkahest.trace(pool)
+
+@overload
+def trace(fn: Callable[..., Any], /, *, static: Any = False) -> Callable[..., IR]: ...
+
+
+def trace(target: Any, /, **options: Any) -> Any:
+    """Trace a Python function: `trace(fn)(*example_args)` into a program, `trace(pool)` into expressions.
+
+    `trace(fn, static=…)` returns a function of example arguments, by position, that calls `fn` with boxes in place of
+    their str, int, float and bool leaves (in any structure) and returns the `IR` of what it did; nothing is carried
+    out. `static` is True, False or a structure of them matching the arguments (a prefix will do): what is True stays a
+    Python value, fixed in the program. An async function, a value of a type that programs do not have, and Python
+    control flow on a box raise.
+
+    `trace(pool)` returns a decorator that traces a function into expressions of the `ExprPool`; options as in
+    `trace_fn`.
+
+    >>> import alkahest as af
+    >>> ir = af.trace(lambda name: af.format("Hello, {}!", name))("you")
+    >>> ir.call("Ada")
+    'Hello, Ada!'
+    >>> pool = af.ExprPool()
+    >>> @af.trace(pool)
     ... def f(x, y):
-    ...     return x**2 + alkahest.sin(y)
+    ...     return x**2 + af.sin(y)
     >>> f
     TracedFn(x, y) -> x^2 + sin(y)
     >>> f(3.0, 0.0)
     9.0
     """
-    _check_pool(pool, "trace")
-    return lambda fn: trace_fn(fn, pool, **options)
+    if isinstance(target, ExprPool):
+        pool = target
+
+        def decorate(fn: Callable[..., Any]) -> TracedFn:
+            return trace_fn(fn, pool, **options)
+
+        return decorate
+    unknown = ", ".join(sorted(set(options) - {"static"}))
+    if unknown:
+        raise TraceError(
+            f"trace of a program has no option {unknown}.",
+            remedy="Pass static= alone, or an ExprPool to trace a formula with options.",
+        )
+    return trace_program(target, **options)
 
 
 def _check_pool(pool: Any, name: str) -> None:

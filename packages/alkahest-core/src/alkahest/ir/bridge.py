@@ -119,7 +119,9 @@ def _bind(op: str, args: list[Any]) -> Any:
 
 def _scalar_prim(op: str) -> Prim:
     if known_arity(op) is None:
-        raise UnknownFunctionError(f"no primitive is called {op!r}.", remedy="Import the plugin that declares it first.")
+        raise UnknownFunctionError(
+            f"no primitive is called {op!r}.", remedy="Import the plugin that declares it first."
+        )
     return prim_by_name(op)
 
 
@@ -144,7 +146,7 @@ def exprs_from_ir(ir: IR, pool: ExprPool) -> tuple[Any, list[Expr]]:
 
     >>> from alkahest import ExprPool, sin
     >>> import alkahest as af
-    >>> ir = af.trace(lambda x: sin(x) * 2)(1.0)
+    >>> ir = af.trace(lambda x: 2 * sin(x))(1.0)
     >>> exprs_from_ir(ir, ExprPool())
     (2*sin(x0), [x0])
     """

@@ -41,9 +41,10 @@ def check(ir: IR, /) -> None:
 
 
 def _check_program(ir: IR) -> None:
-    if not isinstance(ir.in_ir_tree, tuple):
+    cls: type = ir.in_ir_tree.__class__
+    if not issubclass(cls, tuple):
         raise ProgramError(
-            f"the inputs of a program are a {type(ir.in_ir_tree).__name__}.",
+            f"the inputs of a program are a {cls.__name__}.",
             remedy="Make in_ir_tree the tuple of the arguments.",
         )
     defined: set[IRVar] = set()

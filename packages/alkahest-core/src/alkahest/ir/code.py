@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from alkahest.base import trees
 from alkahest.base.avals import FLOAT, INT, AVal, BoolAVal, FloatAVal, IntAVal, StrAVal
@@ -35,15 +35,16 @@ class Shape:
         self.treedef = treedef
         self.groups: list[list[int]] = []
         self.kind = TREE
-        example = treedef.unflatten(slots)
+        example: Any = treedef.unflatten(slots)
         if treedef.is_leaf():
             self.kind = ONE
         elif type(example) is tuple:
-            if all(type(part) is int for part in example):
+            parts = list(cast("tuple[Any, ...]", example))
+            if all([type(part) is int for part in parts]):
                 self.kind = FLAT
-            elif all(type(part) is tuple and all(type(p) is int for p in part) for part in example):
+            elif all([type(part) is tuple and all([type(p) is int for p in part]) for part in parts]):
                 self.kind = GROUPS
-                self.groups = [list(part) for part in example]
+                self.groups = [list(part) for part in parts]
 
     def build(self, env: list[Any]) -> Any:
         """Return the structure filled with the values of its slots."""
@@ -91,9 +92,7 @@ class Slots:
         if leaf.__class__ is not IRVar:
             return self.literal(leaf)
         if leaf.id in self._of:
-            raise ProgramError(
-                f"{leaf!r} is defined twice.", remedy="Give every equation output variables of its own."
-            )
+            raise ProgramError(f"{leaf!r} is defined twice.", remedy="Give every equation output variables of its own.")
         self._of[leaf.id] = len(self.values)
         self.values.append(None)
         return len(self.values) - 1
@@ -150,7 +149,9 @@ class Inputs:
         if leaf.__class__ is Zero and value.__class__ is Zero:
             return
         if leaf.__class__ is not IRVar:
-            if value.__class__ in box_types or leaf is not value and (leaf.__class__ is not value.__class__ or leaf != value):
+            if value.__class__ in box_types or (
+                leaf is not value and (leaf.__class__ is not value.__class__ or leaf != value)
+            ):
                 raise StaticInputError(
                     f"input {self.path(k)} was fixed as {leaf!r} when the program was traced, and is {value!r} now.",
                     remedy="Pass the same value, or trace again with the new one.",
@@ -179,14 +180,15 @@ class Inputs:
         return "args" + "".join([f"[{part!r}]" for part in trees.paths(self.tree)[k]])
 
     def _mismatch(self, args: tuple[Any, ...], error: ValueError) -> TreeError:
-        n = len(self.tree) if isinstance(self.tree, tuple) else 1
+        n = len(cast("tuple[Any, ...]", self.tree))
         if len(args) != n:
             return TreeError(
                 f"the program takes {n} argument(s) and was called with {len(args)}.",
                 remedy="Pass as many as the traced function took.",
             )
         return TreeError(
-            f"the arguments do not have the structure of the program's inputs: {str(error).splitlines()[0].rstrip('.')}.",
+            "the arguments do not have the structure of the program's inputs: "
+            f"{str(error).splitlines()[0].rstrip('.')}.",
             remedy=f"Pass the structure it was traced with: {self.treedef.unflatten(['*'] * len(self.leaves))!r}.",
         )
 

@@ -68,9 +68,7 @@ def one_level(value: Any) -> tuple[list[Any], Any]:
     """Return the entries of a container, and its structure of one level."""
     import optree
 
-    entries, container = optree.tree_flatten(
-        value, is_leaf=lambda x: x is not value, namespace=trees.PYTREE_NAMESPACE
-    )
+    entries, container = optree.tree_flatten(value, is_leaf=lambda x: x is not value, namespace=trees.PYTREE_NAMESPACE)
     if container.is_leaf():
         raise BatchError(
             f"a {type(value).__name__} is no batch.",

@@ -271,11 +271,10 @@ def broadcast_prefix(prefix: Any, tree: Any, what: str) -> list[Any]:
 
     _, treedef = trees.flatten(tree)
     try:
-        return optree.broadcast_prefix(prefix, treedef.unflatten([0] * treedef.num_leaves), namespace=trees.PYTREE_NAMESPACE)
+        full = treedef.unflatten([0] * treedef.num_leaves)
+        return optree.broadcast_prefix(prefix, full, namespace=trees.PYTREE_NAMESPACE)
     except (ValueError, TypeError) as error:
         raise TreeError(
             f"{what} does not match the structure of the arguments: {str(error).splitlines()[0].rstrip('.')}.",
             remedy=f"Give {what} one entry per argument, or a single one for all.",
         ) from None
-
-

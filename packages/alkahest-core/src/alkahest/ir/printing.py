@@ -23,11 +23,12 @@ from alkahest.base import trees
 from alkahest.base.avals import AVal
 from alkahest.base.prim import Prim
 from alkahest.base.zero import Zero
+from alkahest.ir.columns import one_level
 from alkahest.ir.graph import nested_irs
 from alkahest.ir.ir import IR, IREqn, IRVar
 
 _TEXT = 72  # characters of a literal
-_LEAVES = 20  # leaves of a structure
+_LEAVES = 16  # leaves of a structure
 _DEPTH = 30  # levels of a structure
 _ASIDE = "gather"
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -78,7 +79,7 @@ def eqn_text(eqn: IREqn, /, limit: int | None = None) -> str:
 
 def _program(ir: IR, known: Mapping[int, int]) -> Pieces:
     writer = _Writer(known)
-    args = ir.in_ir_tree if isinstance(ir.in_ir_tree, tuple) else (ir.in_ir_tree,)
+    args = _as_tuple(ir.in_ir_tree)
     lines: list[Pieces] = [[*writer.listed(args, define=True), ":" if ir.ordered is None else ", scheduled:"]]
     for position, eqn in enumerate(ir.ir_eqns):
         lines += writer.equation(eqn, " # in order" if ir.ordered and position in ir.ordered else "")
@@ -87,6 +88,10 @@ def _program(ir: IR, known: Mapping[int, int]) -> Pieces:
     for line in lines:
         pieces += line if not pieces else ["\n", *line]
     return pieces
+
+
+def _as_tuple(tree: Any) -> tuple[Any, ...]:
+    return cast("tuple[Any, ...]", tree) if tree.__class__ is tuple else (tree,)
 
 
 def _names() -> Iterator[str]:
@@ -131,9 +136,9 @@ class _Writer:
             return []
         return [*self.tree(eqn.out_ir_tree, define=True), " = "]
 
-    def inputs(self, eqn: IREqn, aside: IREqn | None = None) -> Pieces:
+    def inputs(self, eqn: IREqn) -> Pieces:
         """Return what stands right of an equation."""
-        given = eqn.in_ir_tree if type(eqn.in_ir_tree) is tuple else (eqn.in_ir_tree,)
+        given = _as_tuple(eqn.in_ir_tree)
         params: Pieces = []
         for name, value in eqn.params.items():
             params += [", ", f"{name}=", *self.tree(value)]
@@ -176,7 +181,7 @@ class _Writer:
 
     def listed(self, args: tuple[Any, ...], *, define: bool = False, rest: Pieces | None = None) -> Pieces:
         """Return `(a, b, …)`."""
-        inner = _Tree(self, define).entries([("", arg) for arg in args], trees.structure(args).num_leaves)
+        inner = _Tree(self, define, args).entries([("", arg) for arg in args])
         more = list(rest or [])
         if not inner and more:
             more = more[1:]  # no comma before the first
@@ -184,7 +189,7 @@ class _Writer:
 
     def tree(self, tree: Any, *, define: bool = False) -> Pieces:
         """Return a structure of variables, literals and programs."""
-        return _Tree(self, define).node(tree, 0)
+        return _Tree(self, define, tree).node(tree)
 
     def leaf(self, leaf: Any, define: bool) -> Pieces:
         """Return a variable, a literal or a program."""
@@ -203,37 +208,42 @@ class _Writer:
 class _Tree:
     """Writes one structure, up to a number of leaves."""
 
-    def __init__(self, writer: _Writer, define: bool) -> None:
+    def __init__(self, writer: _Writer, define: bool, tree: Any) -> None:
         self.writer = writer
         self.define = define
         self.left = _LEAVES
+        self.cut = False
+        self.total = trees.structure(tree).num_leaves
 
-    def node(self, tree: Any, depth: int) -> Pieces:
-        if tree is None or trees.is_leaf(tree):
+    def node(self, tree: Any, depth: int = 0) -> Pieces:
+        """Return the text of a part of the structure."""
+        if tree is None:
+            return ["None"]
+        if trees.is_leaf(tree):
             if tree.__class__ is not IR:  # a program is named in any case: it stands below
                 self.left -= 1
-            return ["None"] if tree is None else self.writer.leaf(tree, self.define)
+            return self.writer.leaf(tree, self.define)
         opening, entries, closing = _opened(tree)
-        if depth >= _DEPTH:
-            return [opening, "…", closing]
-        return [opening, *self.entries(entries, trees.structure(tree).num_leaves, depth), closing]
+        return [opening, *(self.entries(entries, depth) if depth < _DEPTH else ["…"]), closing]
 
-    def entries(self, entries: list[tuple[str, Any]], total: int, depth: int = 0) -> Pieces:
-        """Return entries with commas between them; where there are too many leaves, how many more there are."""
+    def entries(self, entries: list[tuple[str, Any]], depth: int = 0) -> Pieces:
+        """Return entries with commas between them, and once, where there are too many, how many more there are."""
         pieces: Pieces = []
-        done = 0
         for prefix, child in entries:
-            pieces += [", "] if pieces else []
-            if self.left <= 0 and child.__class__ is not IR:
-                return [*pieces, f"… {total - done} more" if total > done else "…"]
-            pieces += [prefix, *self.node(child, depth + 1)]
-            done += trees.structure(child).num_leaves
+            text: Pieces = []
+            if self.left > 0 or child.__class__ is IR:
+                text = [prefix, *self.node(child, depth + 1)]
+            elif not self.cut:
+                self.cut = True
+                text = [f"… {self.total - _LEAVES} more"]
+            if text:
+                pieces += [", ", *text] if pieces else text
         return pieces
 
 
 def _opened(tree: Any) -> tuple[str, list[tuple[str, Any]], str]:
     """Return how a structure begins, its entries with what stands before each, and how it ends."""
-    cls = tree.__class__
+    cls: type[Any] = tree.__class__
     if cls is tuple:
         return "(", [("", child) for child in tree], ",)" if len(tree) == 1 else ")"
     if cls is list:
@@ -245,10 +255,9 @@ def _opened(tree: Any) -> tuple[str, list[tuple[str, Any]], str]:
     names: Any = getattr(cls, "_fields", None)
     if isinstance(tree, tuple) and names is not None:
         return f"{cls.__name__}(", [(f"{n}=", c) for n, c in zip(names, cast("Any", tree), strict=False)], ")"
-    import optree
-
-    children, _, entries = optree.tree_flatten_one_level(tree, namespace=trees.PYTREE_NAMESPACE)
-    return f"{cls.__name__}(", [(f"{_short(repr(e))}: ", c) for e, c in zip(entries, children, strict=True)], ")"
+    children, treedef = one_level(tree)
+    keys: list[Any] = treedef.entries()
+    return f"{cls.__name__}(", [(f"{_short(repr(k))}: ", c) for k, c in zip(keys, children, strict=True)], ")"
 
 
 def _literal(leaf: Any) -> str:

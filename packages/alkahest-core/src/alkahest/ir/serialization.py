@@ -17,21 +17,18 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 from alkahest.errors import AlkahestError, SerializationError
-from alkahest.ir.encoding import (
+from alkahest.ir.decoding import (
     Damage,
-    DigestWriter,
     PickleReader,
-    PickleWriter,
     Reader,
-    Writer,
     clip,
     get_entry,
     get_index,
     get_list,
     get_pair,
     read_prim,
-    sorted_data,
 )
+from alkahest.ir.encoding import DigestWriter, PickleWriter, Writer, sorted_data
 from alkahest.ir.encoding import register_aval_name as register_aval_name
 from alkahest.ir.encoding import register_json_type as register_json_type
 from alkahest.ir.graph import nested_irs
@@ -109,8 +106,8 @@ def ir_diff(a: IR, b: IR, /) -> str:
 
     from alkahest.ir.printing import ir_text
 
-    lines = [ir_text(check_ir(ir, "ir_diff")).splitlines() for ir in (a, b)]
-    return "\n".join(list(difflib.unified_diff(*lines, lineterm="", n=3))[3:])
+    before, after = [ir_text(check_ir(ir, "ir_diff")).splitlines() for ir in (a, b)]
+    return "\n".join(list(difflib.unified_diff(before, after, lineterm="", n=3))[3:])
 
 
 # -- writing

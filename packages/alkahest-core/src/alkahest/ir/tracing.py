@@ -13,7 +13,7 @@ from alkahest.base.avals import AVal, DeepAVal, avalof
 from alkahest.base.interpreter import Interpreter, active_interpreter, active_tags
 from alkahest.base.prim import Prim
 from alkahest.base.rules import abstract_rules
-from alkahest.errors import OperandTypeError, TraceError, TracedValueError
+from alkahest.errors import OperandTypeError, TracedValueError, TraceError
 from alkahest.ir.boxes import Traced
 from alkahest.ir.ir import IR, IREqn, IRVar, broadcast_prefix
 
@@ -50,7 +50,7 @@ class TracingInterpreter(Interpreter):
                 avals.append(leaf)
                 ins.append(leaf)
         for name, value in params.items():
-            if value.__class__ not in _SIMPLE:
+            if value.__class__ not in _SIMPLE and value != ():
                 _check_param(prim, name, value)
         out = abstract_rules.get(prim)(treedef.unflatten(avals), **params)
         return self._append(prim, (ins, treedef), out, params)
@@ -61,7 +61,7 @@ class TracingInterpreter(Interpreter):
         boxes: list[Any] = []
         for leaf in out_leaves:
             if isinstance(leaf, AVal):
-                var = IRVar(aval=leaf.aval, depth=leaf.depth) if leaf.__class__ is DeepAVal else IRVar(aval=leaf)
+                var = _variable(leaf)
                 box = Traced(var, self)
                 out_vars.append(box.var)
                 boxes.append(box)
@@ -69,7 +69,12 @@ class TracingInterpreter(Interpreter):
                 out_vars.append(leaf)
                 boxes.append(leaf)
         eqn = IREqn(
-            prim, ins[1].unflatten(ins[0]), out_treedef.unflatten(out_vars), params, active_tags.get(), where=self.where or _caller()
+            prim,
+            ins[1].unflatten(ins[0]),
+            out_treedef.unflatten(out_vars),
+            params,
+            active_tags.get(),
+            where=self.where or _caller(),
         )
         eqn._in = ins
         eqn._out = (out_vars, out_treedef)
@@ -94,6 +99,10 @@ class TracingInterpreter(Interpreter):
         return leaf
 
 
+def _variable(aval: AVal) -> IRVar:
+    return IRVar(aval=aval.aval, depth=aval.depth) if isinstance(aval, DeepAVal) else IRVar(aval=aval)
+
+
 def _check_literal(leaf: Any, prim: Prim | None) -> None:
     try:
         hash(leaf)
@@ -106,6 +115,10 @@ def _check_literal(leaf: Any, prim: Prim | None) -> None:
 
 
 def _check_param(prim: Prim, name: str, value: Any) -> None:
+    if value.__class__ is Prim or value.__class__ is IR:
+        return
+    if not any(leaf.__class__ is Traced for leaf in trees.leaves(value)):
+        return
     for path, leaf in zip(trees.paths(value), trees.leaves(value), strict=True):
         if leaf.__class__ is Traced:
             place = name + "".join([f"[{part!r}]" for part in path])

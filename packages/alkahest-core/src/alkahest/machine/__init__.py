@@ -1,1 +1,1 @@
-"""How batches and scheduled programs run: by readiness, columns where nothing waits, side by side where something does."""
+"""How batches and scheduled programs run: columns where nothing waits, side by side where something does."""

@@ -202,5 +202,3 @@ def own_batch_rule(prim: Prim, sync: bool) -> bool:
         rule = batch_rules.aget(prim)
         return not isinstance(getattr(rule, "rule", rule), DerivedAsyncBatch | BuiltinBatch)
     return prim in batch_rules and not isinstance(batch_rules.get(prim), DerivedBatch | BuiltinBatch)
-
-

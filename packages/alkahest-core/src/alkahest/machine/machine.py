@@ -1,7 +1,7 @@
 """A machine: items of a batch going through one program, each as far as it can.
 
-Values are kept in columns, one list per variable, one entry per activation. An activation is an item of the batch, or an
-item in one pass through a branch or a loop. A unit runs for all activations that are ready for it at that time.
+Values are kept in columns, one list per variable, one entry per activation. An activation is an item of the batch, or
+an item in one pass through a branch or a loop. A unit runs for all activations that are ready for it at that time.
 """
 
 from __future__ import annotations
@@ -131,9 +131,9 @@ class Machine:
     def row(self, node: Node, i: int) -> Any:
         """Return the inputs of a node for one activation."""
         values = self.values
-        return node.step.ins.treedef.unflatten([
-            values[slot][i] if flag else values[slot] for slot, flag in zip(node.in_slots, node.flags, strict=True)
-        ])
+        return node.step.ins.treedef.unflatten(
+            [values[slot][i] if flag else values[slot] for slot, flag in zip(node.in_slots, node.flags, strict=True)]
+        )
 
     def key(self, node: Node, i: int) -> tuple[int, ...]:
         """Return where an activation of a node stands in the order of execution: by equation, then by index."""
@@ -207,9 +207,7 @@ class Machine:
             self.done([], [[self.values[slot]] for slot in out.slots])
             return
         batched = self.graph.batched
-        columns = [
-            list(self.column(s, ids)) if s in batched else [self.values[s]] * len(ids) for s in out.slots
-        ]
+        columns = [list(self.column(s, ids)) if s in batched else [self.values[s]] * len(ids) for s in out.slots]
         self.free.extend(ids)
         self.done(list(ids), columns)
 
@@ -252,9 +250,9 @@ class Machine:
         rule = batch_rules.get(step.prim)
         if len(ids) == 1 and (step.prim in cheap_primitives or isinstance(rule, DerivedBatch)):
             return [[v] for v in step.outs.split(self._carry_out(node, ids[0]))]
-        values = step.ins.treedef.unflatten([
-            self.column(s, ids) if flag else self.values[s] for s, flag in zip(node.in_slots, node.flags, strict=True)
-        ])
+        values = step.ins.treedef.unflatten(
+            [self.column(s, ids) if flag else self.values[s] for s, flag in zip(node.in_slots, node.flags, strict=True)]
+        )
         token = active_tags.set(active_tags.get() | step.tags) if step.tags else None
         try:
             out, flags = rule((len(ids), node.flags_tree, values), **step.params)

@@ -205,9 +205,7 @@ class BatchPart(Part):
             lists = [one_level(v)[0] if axis else v for v, axis in zip(values, self.axes, strict=True)]
             self.pending[i] = _Pending(container, size, len(self.out_leaves))
             owners.extend((i, k) for k in range(size))
-            rows.extend([
-                [v[k] if axis else v for v, axis in zip(lists, self.axes, strict=True)] for k in range(size)
-            ])
+            rows.extend([[v[k] if axis else v for v, axis in zip(lists, self.axes, strict=True)] for k in range(size)])
         if owners:
             prefixes = [self.prefix(i) for i, _ in owners]
             paths = [(*self.machine.paths[i], k) for i, k in owners]

@@ -54,9 +54,7 @@ class Run:
         self.interpreter = active_interpreter.get()
         self.lockstep = self.interpreter.ordered
         self.tracks = self.interpreter.sees(checkpoint_p)
-        self.awaited = frozenset(
-            [] if sync else [prim for prim in all_prims(ir) if self.interpreter.awaits(prim)]
-        )
+        self.awaited = frozenset([] if sync else [prim for prim in all_prims(ir) if self.interpreter.awaits(prim)])
         self._seen: dict[Prim, bool] = {}
         self._agenda: deque[Machine] = deque()
         self._awake: set[int] = set()
@@ -196,7 +194,8 @@ class Run:
 
             def work() -> None:
                 active_tags.set(active_tags.get() | step.tags)
-                event.columns = machine.spread(node, *batch_rules.get(step.prim)(in_tree, **step.params), len(ids))
+                out, flags = batch_rules.get(step.prim)(in_tree, **step.params)
+                event.columns = machine.spread(node, out, flags, len(ids))
 
             self._in_thread(event, work)
         else:
@@ -209,7 +208,8 @@ class Run:
                 out = rule(in_tree, **step.params)
                 if hasattr(out, "__await__"):
                     out = await out
-                event.columns = machine.spread(node, *out, len(ids))
+                values, flags = out
+                event.columns = machine.spread(node, values, flags, len(ids))
 
             self._as_task(event, wait())
 

@@ -258,7 +258,8 @@ class Client:
         if call.attempts:
             self._meter.failed(call.request.model)
         if not isinstance(error, AlkahestError):
-            raise final_error(error, call.request.model, call.attempts, self._timeout) from error
+            model, attempts = call.request.model, call.attempts
+            raise final_error(error, model, attempts, self._patience, self._timeout) from error
         if isinstance(error, BudgetError) and call.failure is not error and call.failure is not None:
             raise error from call.failure  # it was a retry that the budget did not allow
 

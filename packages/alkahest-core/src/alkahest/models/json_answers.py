@@ -62,7 +62,7 @@ class _Filler:
         for _ in range(50):
             if "$ref" in schema:
                 found: Any = self._root
-                for part in str(schema["$ref"]).removeprefix("#").strip("/").split("/"):
+                for part in str(schema["$ref"]).split("/")[1:]:
                     found = cast("Schema", found).get(part) if isinstance(found, Mapping) else None
                 if not isinstance(found, Mapping):
                     break

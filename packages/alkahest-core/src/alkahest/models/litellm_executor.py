@@ -153,13 +153,35 @@ def _missing() -> MissingPackageError:
 def _loop() -> Any:
     """Return the running loop that all awaited calls share."""
     import asyncio
+    import atexit
 
     with _lock:
         if not _loops:
             loop = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, name="alkahest-litellm", daemon=True).start()
+            thread = threading.Thread(target=_serve, args=(loop,), name="alkahest-litellm", daemon=True)
+            thread.start()
+            atexit.register(_finish, loop, thread, os.getpid())
             _loops.append(loop)
         return _loops[0]
+
+
+def _serve(loop: Any) -> None:
+    """Run the loop until it is stopped, then end its tasks: LiteLLM's own run forever."""
+    import asyncio
+
+    loop.run_forever()
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
+
+
+def _finish(loop: Any, thread: threading.Thread, process: int) -> None:
+    """Stop the loop when the process ends; a forked child has no such thread."""
+    if os.getpid() == process and thread.is_alive():
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=5)
 
 
 # The thread does not exist in a forked child.

@@ -43,8 +43,11 @@ def digest(*parts: str) -> int:
 
 def keywords(text: str) -> list[str]:
     """Return the words of a text that are not among the commonest of English, each once, in order."""
-    words = [word for word in WORD.findall(text) if word.lower() not in COMMON]
-    return list({word.lower(): word for word in reversed(words)}.values())[::-1]
+    words: dict[str, str] = {}
+    for word in WORD.findall(text):
+        if word.lower() not in COMMON:
+            words.setdefault(word.lower(), word)
+    return list(words.values())
 
 
 def prose(text: str) -> str:

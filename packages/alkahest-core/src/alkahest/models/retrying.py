@@ -110,7 +110,11 @@ class Patience:
 
     def again(self, error: BaseException) -> bool:
         """Return whether another attempt is worth making after this error."""
-        return is_passing(error) and (retry_after(error) or 0.0) <= self.longest
+        return is_passing(error) and not self.asks_too_long(error)
+
+    def asks_too_long(self, error: BaseException) -> bool:
+        """Return whether the provider asks to wait longer than the longest wait."""
+        return (retry_after(error) or 0.0) > self.longest
 
     def seconds(self, attempt: int, error: BaseException | None) -> float:
         """Return the wait after attempt number `attempt`, which failed with `error`."""
@@ -154,7 +158,9 @@ async def _apause(seconds: float) -> None:
     await apause(seconds)
 
 
-def final_error(error: Exception, model: str, attempts: int, timeout: float | None) -> ProviderError:
+def final_error(
+    error: Exception, model: str, attempts: int, patience: Patience, timeout: float | None
+) -> ProviderError:
     """Return what the caller is told when a request has failed for good; the caller chains `error`."""
     times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     details = {"model": model, "attempts": attempts, "status": status_of(error)}
@@ -165,11 +171,11 @@ def final_error(error: Exception, model: str, attempts: int, timeout: float | No
             remedy="Allow more time with timeout=, or more attempts with retries=.",
             **details,
         )
-    return ProviderError(
-        f"model {model!r} failed after {times}: {_brief(error)}.",
-        remedy=_remedy(error),
-        **details,
-    )
+    message = f"model {model!r} failed after {times}: {_brief(error)}."
+    if patience.asks_too_long(error):
+        message += f" The provider asks to wait {retry_after(error):.0f} s."
+        return ProviderError(message, remedy="Come back later, or allow longer waits with backoff=.", **details)
+    return ProviderError(message, remedy=_remedy(error), **details)
 
 
 def _brief(error: Exception) -> str:

@@ -85,7 +85,7 @@ def _checked_branches(branches: Any) -> dict[Any, IR]:
                 f"branch {key!r} of switch is a {type(ir).__name__}, not a program.",
                 remedy="Trace it first: alkahest.trace(fn)(*example_args).",
             )
-    kinds = {type(key) for key in found}
+    kinds: set[type] = {key.__class__ for key in found}
     if len(kinds) > 1 or not kinds <= {str, int, bool}:
         names = ", ".join(sorted(k.__name__ for k in kinds))
         raise OperandTypeError(
@@ -289,4 +289,3 @@ def _while_abstract(in_tree: Any, /, *, cond_ir: IR, body_ir: IR, max_iters: int
 
 
 rules(while_loop_p, impl=_while_impl, aimpl=_while_aimpl, abstract=_while_abstract)
-

@@ -48,7 +48,7 @@ rules(
     push=staged(_accumulate_push),
     pull=(
         staged(lambda in_tree: (accumulate_p.bind(in_tree), in_tree)),
-        staged(lambda in_tree: tuple([in_tree[1] for _ in in_tree[0]])),
+        staged(lambda in_tree: (in_tree[1],) * len(in_tree[0])),
     ),
 )
 
@@ -57,7 +57,11 @@ rules(
 
 def materialized(tree: Any) -> Any:
     """Return `tree` with values for symbolic zeros, now or, where they are traced, when the program runs."""
-    return trees.map_leaves(lambda leaf: materialize_p.bind(leaf) if leaf.__class__ is Traced else materialize(leaf), tree)
+    return trees.map_leaves(_materialized, tree)
+
+
+def _materialized(leaf: Any) -> Any:
+    return materialize_p.bind(leaf) if leaf.__class__ is Traced else materialize(leaf)
 
 
 def _materialize_batch(in_tree: Any, /) -> Any:

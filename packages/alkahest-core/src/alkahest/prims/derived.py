@@ -43,7 +43,7 @@ def push_of(prim: Prim, primals: Any, tangents: Any, params: Params) -> Any:
     """Return output and tangent of one equation: nothing is differentiated where all tangents are zero."""
     if all_zero(tangents):
         out = prim.bind(primals, **params)
-        return out, trees.map_leaves(lambda leaf: zeroof(leaf), out)
+        return out, trees.map_leaves(zeroof, out)
     rule = push_rules.get(prim)
     if isinstance(rule, Staged):
         return rule((primals, tangents), **params)
@@ -174,7 +174,7 @@ def _like_inputs(cotangents: Any, primals: Any, prim: Prim) -> Any:
         return treedef.unflatten(treedef.flatten_up_to(cotangents))
     except ValueError as error:
         raise RuleError(
-            f"the pull_bwd rule of {prim} returned another structure than its inputs have: {str(error).splitlines()[0]}",
+            f"the pull_bwd rule of {prim} returned another structure than its inputs: {str(error).splitlines()[0]}",
             remedy="Return one cotangent per input, in the structure of the inputs.",
         ) from None
 

@@ -66,7 +66,7 @@ def _takes_out(rule: Callable[..., Any]) -> bool:
 
 
 def _bind(op: str, *xs: Any) -> Any:
-    """Return the value of a primitive of core: an equation where an operand is traced, a number of programs elsewhere."""
+    """Return the value of a primitive: an equation where an operand is traced, else a number as programs have it."""
     prim = prim_by_name(op)
     if any([x.__class__ is Traced for x in xs]):
         from alkahest.prims.numeric import bind_traced
@@ -137,7 +137,7 @@ class _Builder:
 
 
 def _aval(value: Any) -> AVal:
-    return find_aval(value) or FLOAT
+    return value.aval if value.__class__ is Traced else find_aval(value) or FLOAT
 
 
 def _is_number(aval: AVal) -> bool:
@@ -230,9 +230,7 @@ def backward_rule(prim: Prim) -> Callable[..., Any]:
         found: list[Any] = [Zero(_aval(x)) for x in inputs]
         # Where something is traced, what is not is a literal, and nobody asks for its cotangent.
         traced = any([x.__class__ is Traced for x in (*inputs, out, cotangent)])
-        wanted = [
-            k for k, x in enumerate(inputs) if (x.__class__ is Traced or not traced) and _flows(cotangent, x)
-        ]
+        wanted = [k for k, x in enumerate(inputs) if (x.__class__ is Traced or not traced) and _flows(cotangent, x)]
         if not wanted or isinstance(_aval(out), BoolAVal):
             return tuple(found)
         partials = _partials(prim, len(inputs))

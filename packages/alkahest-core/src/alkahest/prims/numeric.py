@@ -34,7 +34,7 @@ from alkahest.prims.rules import staged
 from alkahest.prims.scalar import Implementation, apply_values
 
 # What gives an integer where all arguments are integers (truth values count as 0 and 1), exactly.
-EXACT: dict[str, Callable[..., int]] = {
+EXACT: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "sub": operator.sub,
     "mul": operator.mul,
@@ -226,21 +226,28 @@ def _abstract_form(prim: Prim) -> Callable[..., AVal]:
         if not isinstance(in_tree, tuple) or len(in_tree) != arity_of(name):  # pyright: ignore[reportUnknownArgumentType]
             n = len(in_tree) if isinstance(in_tree, tuple) else 1  # pyright: ignore[reportUnknownArgumentType]
             raise ArityError(f"{name} takes {arity_of(name)} argument(s) and was given {n}.", remedy="Pass as many.")
-        return result_aval(name, in_tree)  # pyright: ignore[reportUnknownArgumentType]
+        operands: tuple[Any, ...] = in_tree  # pyright: ignore[reportUnknownVariableType]
+        ranks = [_RANKS.get(x.__class__, OTHER) for x in operands]
+        if OTHER in ranks or name == "where":
+            return _unusual_aval(name, operands)
+        return _number_aval(name, ranks, operands)
 
     return abstract
 
 
-def result_aval(name: str, operands: tuple[Any, ...]) -> AVal:
-    """Return the type of what the primitive `name` gives for operands: abstract values and literals."""
-    avals = [_aval(name, x) for x in operands]
-    if name == "where":
-        return _choice_aval(avals)
-    if any([isinstance(a, StrAVal) for a in avals]):
-        raise _no_number(name, "a text")
-    ranks = [_rank(a) for a in avals]
-    if -1 in ranks:
-        return _common_aval(name, [a for a, rank in zip(avals, ranks, strict=True) if rank < 0])
+BOOL_RANK, INT_RANK, FLOAT_RANK, OTHER = 0, 1, 2, -1
+_AVALS = (BOOL, INT, FLOAT)
+_RANKS = {
+    BoolAVal: BOOL_RANK,
+    bool: BOOL_RANK,
+    IntAVal: INT_RANK,
+    int: INT_RANK,
+    FloatAVal: FLOAT_RANK,
+    float: FLOAT_RANK,
+}
+
+
+def _number_aval(name: str, ranks: list[int], operands: tuple[Any, ...]) -> AVal:
     if name in CONDITIONS:
         return BOOL
     if FLOAT_RANK not in ranks and (name in EXACT or (name == "pow" and _is_count(operands[1]))):
@@ -248,15 +255,23 @@ def result_aval(name: str, operands: tuple[Any, ...]) -> AVal:
     return FLOAT
 
 
-BOOL_RANK, INT_RANK, FLOAT_RANK = range(3)
-_AVALS = (BOOL, INT, FLOAT)
+def _unusual_aval(name: str, operands: tuple[Any, ...]) -> AVal:
+    avals = [_aval(name, x) for x in operands]
+    if name == "where":
+        return _choice_aval(avals)
+    if any([isinstance(a, StrAVal) for a in avals]):
+        raise _no_number(name, "a text")
+    ranks = [_rank(a) for a in avals]
+    if OTHER in ranks:
+        return _common_aval(name, [a for a, rank in zip(avals, ranks, strict=True) if rank == OTHER])
+    return _number_aval(name, ranks, operands)
 
 
 def _rank(aval: AVal) -> int:
-    """Return the place of a number's type among truth values, integers and floats, or -1 for any other type."""
+    """Return the place of a number's type among truth values, integers and floats, subclasses too, or OTHER."""
     if isinstance(aval, FloatAVal):
         return FLOAT_RANK
-    return INT_RANK if isinstance(aval, IntAVal) else BOOL_RANK if isinstance(aval, BoolAVal) else -1
+    return INT_RANK if isinstance(aval, IntAVal) else BOOL_RANK if isinstance(aval, BoolAVal) else OTHER
 
 
 def _is_count(x: Any) -> bool:
@@ -291,17 +306,17 @@ def _choice_aval(avals: list[AVal]) -> AVal:
     if isinstance(condition, StrAVal):
         raise _no_number("where", "a text")
     ranks = (_rank(a), _rank(b))
-    if _rank(condition) < 0:  # an array of conditions
-        return _common_aval("where", [x for x in avals if _rank(x) < 0])
+    if _rank(condition) == OTHER:  # an array of conditions
+        return _common_aval("where", [x for x in avals if _rank(x) == OTHER])
     if a == b:
         return a
-    if -1 not in ranks:
+    if OTHER not in ranks:
         return _AVALS[max(ranks)]
     if isinstance(a, StrAVal) or isinstance(b, StrAVal):
         raise OperandTypeError(
             f"where would give {a.label} or {b.label}.", remedy="Choose between two values of one type."
         )
-    return _common_aval("where", [x for x in (a, b) if _rank(x) < 0])
+    return _common_aval("where", [x for x in (a, b) if _rank(x) == OTHER])
 
 
 # ------------------------------------------------------------------------------------------------------ batches

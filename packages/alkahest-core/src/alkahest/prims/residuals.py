@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from alkahest.base.avals import BOOL, OPAQUE, AVal
+from alkahest.base.avals import BOOL, OPAQUE, AVal, find_aval
 from alkahest.base.prim import Prim
-from alkahest.base.zero import Zero, register_cotangent_accumulator
+from alkahest.base.zero import Zero, accumulate_cotangents, register_cotangent_accumulator
 from alkahest.prims.derived import Residuals
 from alkahest.prims.groups import cheap_primitives
 from alkahest.prims.rules import rules, staged
@@ -27,8 +27,17 @@ def _unpack(in_tree: Any, /, *, avals: tuple[AVal, ...]) -> Any:
     return in_tree.value
 
 
+def _has_trail(trail: Any, /) -> bool:
+    return trail.__class__ is Residuals and trail.value is not None
+
+
 def _shorten(in_tree: Any, /) -> Any:
     return in_tree.value
+
+
+def _pack_backward(in_tree: Any, /) -> Any:
+    kept, cotangent = in_tree
+    return unpack_p.bind(cotangent, avals=tuple([find_aval(v) or OPAQUE for v in kept]))
 
 
 # Derivatives of what is kept run along it: a packed tangent belongs to a packed value.
@@ -39,15 +48,9 @@ rules(
     push=staged(lambda in_tree: (pack_p.bind(in_tree[0]), pack_p.bind(in_tree[1]))),
     pull=(
         staged(lambda in_tree: (pack_p.bind(in_tree), in_tree)),
-        staged(lambda in_tree: unpack_p.bind(in_tree[1], avals=tuple([_aval(v) for v in in_tree[0]]))),
+        staged(_pack_backward),
     ),
 )
-
-
-def _aval(value: Any) -> AVal:
-    from alkahest.base.avals import find_aval
-
-    return find_aval(value) or OPAQUE
 
 
 def _unpack_push(in_tree: Any, /, *, avals: tuple[AVal, ...]) -> Any:
@@ -88,7 +91,7 @@ rules(
 )
 rules(
     has_trail_p,
-    impl=lambda trail: trail.__class__ is Residuals and trail.value is not None,
+    impl=_has_trail,
     abstract=lambda in_tree: BOOL,
     push=staged(lambda in_tree: (has_trail_p.bind(in_tree[0]), Zero(BOOL))),
     pull=(staged(lambda in_tree: (has_trail_p.bind(in_tree), ())), staged(lambda in_tree: Zero(OPAQUE))),
@@ -96,8 +99,6 @@ rules(
 
 
 def _add(packs: list[Residuals]) -> Any:
-    from alkahest.base.zero import accumulate_cotangents
-
     return Residuals(accumulate_cotangents([pack.value for pack in packs]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +37,7 @@ class Staged:
         self.rule = rule
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Apply the rule, to traced or concrete values."""
         return self.rule(*args, **kwargs)
 
 
@@ -55,6 +55,7 @@ class DerivedBatch:
         self.prim = prim
 
     def __call__(self, in_tree: Any, /, **params: Any) -> tuple[Any, Any]:
+        """Bind item by item."""
         return itemwise(Columns(in_tree), lambda row: self.prim.bind(row, **params))
 
 
@@ -67,6 +68,7 @@ class BuiltinBatch:
         self.rule = rule
 
     def __call__(self, in_tree: Any, /, **params: Any) -> Any:
+        """Apply the rule."""
         return self.rule(in_tree, **params)
 
 
@@ -79,10 +81,13 @@ class DerivedAsyncBatch:
         self.prim = prim
 
     async def __call__(self, in_tree: Any, /, **params: Any) -> tuple[Any, Any]:
+        """Bind all items at once."""
         columns = Columns(in_tree)
         if not columns.any:
             out = await self.prim.abind(columns.one(), **params)
             return out, trees.map_leaves(lambda _: False, out)
+        import asyncio
+
         outs = await asyncio.gather(*[self.prim.abind(row, **params) for row in columns.rows()])
         return transposed(columns, list(outs))
 
@@ -148,12 +153,13 @@ def rules(
             _async_side(table, prim, rule, own)
     if dce is not None:
         dce_rules.set(prim, dce)
-    if waits:
-        waiting_primitives.add(prim)
-    if keep:
-        non_dce_primitives.add(prim)
-    if not memoizable:
-        non_memoizable_primitives.add(prim)
+    for group, member in (
+        (waiting_primitives, waits),
+        (non_dce_primitives, keep),
+        (non_memoizable_primitives, not memoizable),
+    ):
+        if member:
+            group.add(prim)
     return prim
 
 
@@ -168,6 +174,8 @@ def _async_side(table: RuleTable, prim: Prim, rule: Any, own: Any) -> None:
 
 def _threaded(impl: Rule) -> Callable[..., Any]:
     async def aimpl(in_tree: Any, /, **params: Any) -> Any:
+        import asyncio
+
         return await asyncio.to_thread(impl, in_tree, **params)
 
     return aimpl

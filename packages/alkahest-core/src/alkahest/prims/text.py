@@ -33,7 +33,8 @@ def format(template: str, /, *args: Any, **kwargs: Any) -> Any:
     """
     if not isinstance(template, str):
         raise OperandTypeError(
-            f"the template of format is a {_kind(template)}.", remedy="Pass a str; use + or concat to join traced texts."
+            f"the template of format is {_kind(template)}.",
+            remedy="Pass a str; use + or concat to join traced texts.",
         )
     return format_p.bind((args, tuple(kwargs.values())), template=template, keys=tuple(kwargs))
 
@@ -191,5 +192,5 @@ def _kind(value: Any) -> str:
     return f"a value of type {aval.label}" if aval is not None else f"a {type(value).__name__}"
 
 
-register_add(StrAVal, lambda a, b: concat(a, b))
-register_eq(StrAVal, lambda a, b: match(a, b))
+register_add(StrAVal, concat)
+register_eq(StrAVal, match)

@@ -10,7 +10,7 @@ from typing import Any
 from alkahest.base import trees
 from alkahest.base.avals import DeepAVal, StrAVal, deepened
 from alkahest.base.zero import Zero, is_zero
-from alkahest.errors import BatchError, OperandTypeError
+from alkahest.errors import OperandTypeError
 from alkahest.ir.code import accepts, runners
 from alkahest.ir.columns import one_level
 from alkahest.ir.ir import IR, Flow, IRVar, broadcast_prefix, check_ir, ir_type
@@ -174,9 +174,7 @@ def _check_column(leaf: Any, column: Sequence[Any], k: int) -> None:
             )
 
 
-def _specialised(
-    ir: IR, columns: list[Any], axes: tuple[bool, ...]
-) -> tuple[IR, list[Any], tuple[bool, ...]]:
+def _specialised(ir: IR, columns: list[Any], axes: tuple[bool, ...]) -> tuple[IR, list[Any], tuple[bool, ...]]:
     """Return the program for the cotangents at hand: words about a number, and columns of nothing but zeros."""
     leaves = trees.leaves(ir.in_ir_tree)
     changes: list[Any] = []
@@ -186,7 +184,9 @@ def _specialised(
         return ir, columns, axes
     made = derived(ir, ("as", tuple(changes)), lambda: _retyped(ir, changes))
     axes = tuple([axis and change != "zero" for axis, change in zip(axes, changes, strict=True)])
-    given = [leaf if c == "zero" else v for leaf, v, c in zip(trees.leaves(made.in_ir_tree), columns, changes, strict=True)]
+    given = [
+        leaf if c == "zero" else v for leaf, v, c in zip(trees.leaves(made.in_ir_tree), columns, changes, strict=True)
+    ]
     return made, given, axes
 
 

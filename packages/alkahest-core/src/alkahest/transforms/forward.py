@@ -43,7 +43,7 @@ def pushforward(ir: IR, /) -> IR:
 
 
 def push_plan(ir: IR, zeros: tuple[bool, ...]) -> IR:
-    """Return the program that carries out the push rules of `ir`; the tangents flagged in `zeros` are symbolic zeros."""
+    """Return the program that carries out the push rules of `ir`; tangents flagged in `zeros` are symbolic zeros."""
     return derived(ir, ("push", zeros), lambda: _push_plan(flat(ir), zeros))
 
 
@@ -101,7 +101,7 @@ def _push_eqn(tracer: TracingInterpreter, eqn: IREqn, values: dict[int, Any], ta
         pairs = zip(out_leaves, out_treedef.flatten_up_to(out), out_treedef.flatten_up_to(outgoing), strict=True)
     except ValueError as error:
         raise RuleError(
-            f"the push rule of {eqn.prim} returned another structure than its abstract rule: {str(error).splitlines()[0]}",
+            f"the push rule of {eqn.prim} gave another structure than the abstract rule: {str(error).splitlines()[0]}",
             remedy="Return output and tangent, both in the structure of the output.",
         ) from None
     for leaf, value, tangent in pairs:
@@ -191,7 +191,8 @@ def _batch_push(in_tree: Any, /, *, ir: IR, in_axes: Any) -> Any:
     zeros = _zeros(tangents, ir)
     plan = push_plan(ir, zeros)
     flags = like(ir.in_ir_tree, in_axes)
-    axes = trees.structure(plan.in_ir_tree).unflatten([*flags, *[f and not z for f, z in zip(flags, zeros, strict=True)]])
+    moving = [f and not z for f, z in zip(flags, zeros, strict=True)]
+    axes = trees.structure(plan.in_ir_tree).unflatten([*flags, *moving])
     out, tangent = batch_call_p.bind((primals, tangents), ir=plan, in_axes=axes)
     return out, _static_zeros(plan.out_ir_tree[1], tangent)
 

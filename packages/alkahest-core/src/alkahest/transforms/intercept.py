@@ -20,7 +20,6 @@ from alkahest.ir.boxes import Traced
 from alkahest.ir.order import position
 from alkahest.prims.marks import check_hashable, checkpoint_p
 
-
 _LAST = [(sys.maxsize,)]
 
 
@@ -58,12 +57,16 @@ class _Intercepting(Interpreter):
     """Cares for the checkpoints of one collection, or of all."""
 
     def __init__(self, collection: Hashable | EllipsisType) -> None:
-        self.parent: Interpreter = active_interpreter.get()
+        self.parent: Interpreter = active_interpreter.get()  # pyright: ignore[reportIncompatibleVariableOverride]
         self.collection = collection
 
     def sees(self, prim: Prim) -> bool:
         """Tell whether `prim` is a checkpoint, or an interpreter further out wants to see it."""
         return prim is checkpoint_p or self.parent.sees(prim)
+
+    def awaits(self, prim: Prim) -> bool:
+        """Tell whether an interpreter further out must be awaited: marks themselves need no waiting."""
+        return self.parent.awaits(prim)
 
     def over(self, parent: Interpreter) -> Interpreter:
         """Return the same interpreter, handing on to `parent` instead."""
@@ -198,5 +201,5 @@ def inject(*, collection: Hashable | EllipsisType, values: Mapping[Hashable, lis
                 f"inject was given a {type(given).__name__} for key {key!r}.",
                 remedy="Pass a list of values per key, even if there is one only.",
             )
-    with using_interpreter(InjectingInterpreter(collection, cast("dict[Hashable, list[Any]]", values))):
+    with using_interpreter(InjectingInterpreter(collection, values)):
         yield

@@ -1,10 +1,13 @@
-"""How the memo's store writes: text alone. diskcache would unpickle what it finds, and so run what a stranger put there."""
+"""How the memo's store writes: text alone. What diskcache finds, it would unpickle, and so run what was put there."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import diskcache  # pyright: ignore[reportMissingTypeStubs]
+import diskcache
+
+Cache: Any = diskcache.Cache
+Timeout: type[Exception] = diskcache.Timeout
 
 _RAW = 1  # diskcache's mode of values that stand in the database as they are
 
@@ -16,7 +19,7 @@ class UnreadableEntryError(Exception):
 class TextDisk(diskcache.Disk):
     """Keys and values are str, in the database itself."""
 
-    def put(self, key: Any) -> tuple[str, bool]:
+    def put(self, key: Any) -> Any:
         """Return the key as the database holds it."""
         return str(key), True
 
@@ -24,7 +27,7 @@ class TextDisk(diskcache.Disk):
         """Return the key that the database holds."""
         return str(key)
 
-    def store(self, value: Any, read: bool, key: Any = None) -> tuple[int, int, None, str]:
+    def store(self, value: Any, read: bool, key: Any = None) -> Any:
         """Return size, mode, file and value for the table."""
         return 0, _RAW, None, value  # 0: there is no file beside the database
 

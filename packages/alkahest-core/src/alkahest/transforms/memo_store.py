@@ -181,8 +181,10 @@ class Store:
                     (self.path / (_FILE + suffix)).unlink(missing_ok=True)
             self._cache = _opened(self.path, self._size_limit)
         except (OSError, sqlite3.Error) as second:
-            return f"the memo in {self.path} is damaged ({error}) and could not be begun anew ({second}); "\
+            return (
+                f"the memo in {self.path} is damaged ({error}) and could not be begun anew ({second}); "
                 "results are kept in memory only."
+            )
         return (
             f"the memo in {self.path} was damaged ({error}); it was moved to {_FILE}.damaged and a new one was begun."
         )
@@ -218,11 +220,11 @@ class Store:
 
     def _trouble(self, error: Exception, what: str) -> str:
         """Return what to warn of where the database raised `error`: answers must not be lost to a full disk."""
-        import diskcache  # pyright: ignore[reportMissingTypeStubs]
+        from alkahest.transforms.memo_disk import Timeout
 
         if error.__class__ is sqlite3.DatabaseError:  # a damaged file; what is busy or full raises subclasses
             return self._rebuild(error)
-        if isinstance(error, sqlite3.Error | OSError | diskcache.Timeout):
+        if isinstance(error, sqlite3.Error | OSError | Timeout):
             return f"the memo in {self.path} could not be {what} ({type(error).__name__}: {error})."
         raise error
 
@@ -237,11 +239,9 @@ def _directory(path: Any) -> Path:
 
 
 def _opened(path: Path, size_limit: int) -> Any:
-    import diskcache  # pyright: ignore[reportMissingTypeStubs]
+    from alkahest.transforms.memo_disk import Cache, TextDisk
 
-    from alkahest.transforms.memo_disk import TextDisk
-
-    cache: Any = diskcache.Cache.__new__(diskcache.Cache)
+    cache = Cache.__new__(Cache)
     try:
         cache.__init__(str(path), disk=TextDisk, size_limit=size_limit)
     except BaseException:

@@ -52,13 +52,13 @@ class _SharedTask:
 class Memo(Interpreter):
     """Keeps results of primitives, by primitive, inputs and parameters; what `memoize` yields.
 
-    `hits` counts the calls that were answered from what was kept or was under way, `misses` those that were carried out.
+    `hits` counts the calls that were answered from what was kept or under way, `misses` those that were carried out.
     """
 
     def __init__(
         self, parent: Interpreter, store: Store | None = None, primitives: frozenset[Prim] | None = None
     ) -> None:
-        self.parent: Interpreter = parent
+        self.parent: Interpreter = parent  # pyright: ignore[reportIncompatibleVariableOverride]
         self.traces = interpreter_traces(parent)
         self._store = store
         self._primitives = primitives
@@ -82,6 +82,10 @@ class Memo(Interpreter):
     def sees(self, prim: Prim) -> bool:
         """Tell whether results of `prim` are kept: cheap ones only where somebody has to be asked anyway."""
         return self.parent.sees(prim) or not (prim in cheap_primitives or prim in non_memoizable_primitives)
+
+    def awaits(self, prim: Prim) -> bool:
+        """Tell whether an interpreter further out must be awaited: the memo serves both sides."""
+        return self.parent.awaits(prim)
 
     def over(self, parent: Interpreter) -> Interpreter:
         """Return the memo for what `fold` carries out inside a traced function; the block has one."""
@@ -170,9 +174,7 @@ class Memo(Interpreter):
                 return None, call, True
         return (None, call, False) if _may_block() else (None, None, False)
 
-    def _run(
-        self, key: Key, call: Future[_Kept] | None, prim: Prim, in_tree: Any, params: Mapping[str, Any]
-    ) -> Any:
+    def _run(self, key: Key, call: Future[_Kept] | None, prim: Prim, in_tree: Any, params: Mapping[str, Any]) -> Any:
         if call is None:
             return self._made(key, prim, in_tree, params).tree()
         try:

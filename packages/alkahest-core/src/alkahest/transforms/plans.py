@@ -1,4 +1,4 @@
-"""Plans: higher-order equations written out as first-order programs, which then run, batch and transform like any other.
+"""Plans: higher-order equations written out as first-order programs, which run, batch and transform like any other.
 
 A plan is made once per program and kept on it (`IR.derived`); it is made anew when rules have changed since.
 """
@@ -153,4 +153,3 @@ def crossing(late: Sequence[IREqn], out_ir_tree: Any, ids: set[int]) -> list[IRV
         if leaf.__class__ is IRVar and leaf.id in ids:
             found.setdefault(leaf.id, leaf)
     return list(found.values())
-

@@ -7,7 +7,7 @@ inside both have None in its place, and what only served that output goes; input
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from alkahest.base import trees
 from alkahest.base.prim import Prim
@@ -271,7 +271,10 @@ def _all_used(eqn: IREqn) -> Any:
 
 def _dce_gather(eqn: IREqn, out_used: Any) -> tuple[IREqn, Any]:
     """Prune the outputs of each member; a member without used outputs goes, unless it has effects."""
-    irs, ins, outs, flags = [], [], [], []
+    irs: list[IR] = []
+    ins: list[Any] = []
+    outs: list[Any] = []
+    flags: list[Any] = []
     for ir, args, out, used in zip(eqn.params["irs"], eqn.in_ir_tree, eqn.out_ir_tree, out_used, strict=True):
         wanted = _gathered(used, ir.out_ir_tree, trees.leaves(used))
         if not any(wanted) and not _effects_of(ir):
@@ -371,4 +374,4 @@ for _prim, _rule in (
     (pushforward_call_p, _dce_pushforward_call),
     (pullback_call_p, _dce_pullback_call),
 ):
-    dce_rules.set(cast("Prim", _prim), _rule)
+    dce_rules.set(_prim, _rule)

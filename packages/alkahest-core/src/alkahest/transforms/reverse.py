@@ -282,7 +282,7 @@ def _kind(leaf: Any, given: Any) -> str:
 def _is_text(given: Any) -> bool:
     while not isinstance(given, str) and trees.structure(given).num_leaves and not trees.is_leaf(given):
         given = trees.leaves(given)[0]
-    aval = given.var.aval if given.__class__ is Traced else find_aval(given)
+    aval: Any = find_aval(given)
     return isinstance(getattr(aval, "aval", aval), StrAVal)
 
 
@@ -304,7 +304,9 @@ expansions[pullback_call_p] = lambda eqn: pull_plan(eqn.params["ir"], kinds_of(e
 
 def join(kinds: Sequence[str], cotangents: Sequence[Any]) -> Kinds:
     """Return `kinds`, with the kind of a cotangent in place of each zero."""
-    return tuple([
-        kind if kind != ZERO or is_zero(given) else TEXT if _is_text(given) else NATIVE
-        for kind, given in zip(kinds, cotangents, strict=True)
-    ])
+    return tuple(
+        [
+            kind if kind != ZERO or is_zero(given) else TEXT if _is_text(given) else NATIVE
+            for kind, given in zip(kinds, cotangents, strict=True)
+        ]
+    )

@@ -89,7 +89,7 @@ _register(switch_p, _switch_forward, _switch_backward)
 
 
 def _loop_kinds(body_ir: IR, kinds: Kinds) -> Kinds:
-    """Return kinds that stay the same through the body: a cotangent that it makes non-zero is not zero in front of it."""
+    """Return kinds that stay the same through the body: what it makes non-zero is not zero in front of it."""
     while True:
         found = pull_plan(body_ir, kinds, inner=True).out_ir_tree[1]
         grown = join(kinds, like(body_ir.in_ir_tree, found))
@@ -164,10 +164,12 @@ def _batch_backward(primals: Any, kept: Any, cotangent: Any, kinds: Kinds, /, *,
     flags = like(ir.in_ir_tree, in_axes)
     outs = like(ir.in_ir_tree, found)
     inner = like(ir.in_ir_tree, backward.out_ir_tree)
-    return trees.structure(ir.in_ir_tree).unflatten([
-        (zeroof(z) if is_zero(z) else g if flag else accumulate_items_p.bind(g))
-        for flag, g, z in zip(flags, outs, inner, strict=True)
-    ])
+    return trees.structure(ir.in_ir_tree).unflatten(
+        [
+            (zeroof(z) if is_zero(z) else g if flag else accumulate_items_p.bind(g))
+            for flag, g, z in zip(flags, outs, inner, strict=True)
+        ]
+    )
 
 
 _register(batch_call_p, _batch_forward, _batch_backward)
@@ -181,6 +183,11 @@ def _broadcast_impl(in_tree: Any, /) -> Any:
     value, like_value = in_tree
     entries, container = one_level(like_value)
     return container.unflatten([value for _ in entries])
+
+
+def _broadcast_push(in_tree: Any, /) -> Any:
+    primals, (tangent, _) = in_tree
+    return broadcast_like_p.bind(primals), broadcast_like_p.bind((tangent, primals[1]))
 
 
 rules(
@@ -197,7 +204,7 @@ rules(
     broadcast_like_p,
     impl=_broadcast_impl,
     abstract=lambda in_tree: in_tree[1],
-    push=staged(lambda in_tree: (broadcast_like_p.bind(in_tree[0]), broadcast_like_p.bind((in_tree[1][0], in_tree[0][1])))),
+    push=staged(_broadcast_push),
     pull=(
         staged(lambda in_tree: (broadcast_like_p.bind(in_tree), in_tree)),
         staged(lambda in_tree: (accumulate_items_p.bind(in_tree[1]), zeroof(in_tree[0][1]))),

@@ -47,7 +47,7 @@ class FoldingInterpreter(Interpreter):
     """Carries out what is bound inside a trace, as `fold` does."""
 
     def __init__(self, parent: Interpreter) -> None:
-        self.parent: Interpreter = parent
+        self.parent: Interpreter = parent  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def interpret(self, prim: Prim, in_tree: Any, /, **params: Any) -> Any:
         """Carry out `prim` now; a traced value on the way raises `TracedValueError`."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alkahest.base import trees
-from alkahest.base.avals import FLOAT, DeepAVal
+from alkahest.base.avals import FLOAT, AVal, DeepAVal, deepened
 from alkahest.base.interpreter import active_interpreter, active_tags
 from alkahest.base.prim import Prim
 from alkahest.base.zero import Zero, is_zero
@@ -149,7 +149,6 @@ _RULES = {factor_p: _factor, switch_p: _switch, while_loop_p: _while, batch_call
 # ------------------------------------------------------------------------------------------------------ weights
 
 
-
 def _weight(weight: Any, /) -> float:
     check_weight(weight)
     return float(weight)
@@ -209,13 +208,19 @@ rules(
     impl=_other_products,
     abstract=lambda in_tree: in_tree[0],
 )
+
+
+def _item_product_type(in_tree: Any, /) -> AVal:
+    return deepened(FLOAT, in_tree.depth - 1) if isinstance(in_tree, DeepAVal) else FLOAT
+
+
 rules(
     item_product_p,
     impl=lambda in_tree: float(math.prod(one_level(in_tree)[0])),
-    abstract=lambda in_tree: FLOAT if in_tree.__class__ is not DeepAVal or in_tree.depth == 1 else DeepAVal(FLOAT, in_tree.depth - 1),
+    abstract=_item_product_type,
     pull=(
         staged(lambda in_tree: (item_product_p.bind(in_tree), in_tree)),
-        staged(lambda in_tree: other_products_p.bind(in_tree)),
+        staged(other_products_p.bind),
     ),
     push=staged(lambda in_tree: (item_product_p.bind(in_tree[0]), item_dot_p.bind((in_tree[0], in_tree[1])))),
 )

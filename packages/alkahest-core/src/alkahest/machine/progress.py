@@ -1,0 +1,59 @@
+"""Progress of batches, shown or handed to a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from alkahest.errors import MissingPackageError
+from alkahest.machine.run import progress_hook
+
+
+@contextmanager
+def progress(report: Callable[[int, int], None] | str | None = None) -> Generator[None]:
+    """Show how far batches have come, inside the `with` block.
+
+    `report(done, total)` is called whenever items of a batch come to their end; without a function, or with a text that
+    says what is going on, a bar is drawn (by Rich, which the extra `cli` brings).
+
+    >>> import alkahest as af
+    >>> ir = af.trace(lambda x: x + "!")("a")
+    >>> seen = []
+    >>> with af.progress(lambda done, total: seen.append((done, total))):
+    ...     af.batch(ir).call(["a", "b"])
+    ['a!', 'b!']
+    >>> seen
+    [(2, 2)]
+    """
+    if callable(report):
+        token = progress_hook.set(report)
+        try:
+            yield
+        finally:
+            progress_hook.reset(token)
+        return
+    with _bar() as bar:
+        tasks: dict[int, Any] = {}
+
+        def show(done: int, total: int) -> None:
+            if total not in tasks:
+                tasks[total] = bar.add_task(report or "items", total=total)
+            bar.update(tasks[total], completed=done)
+
+        token = progress_hook.set(show)
+        try:
+            yield
+        finally:
+            progress_hook.reset(token)
+
+
+def _bar() -> Any:
+    try:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        raise MissingPackageError(
+            "drawing a bar needs Rich, which is not installed.",
+            remedy='Install it, pip install "./packages/alkahest-core[cli]", or pass a function to progress().',
+        ) from None
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,0 +1,326 @@
+"""Transforms in any order and depth: a corpus of programs, every chain of transforms, loops in Python for the oracle.
+
+`sched` and `dce` change nothing of what a program gives, and `batch` commutes with everything but `weighted`: with these
+two laws each chain is compared with the same chain without them, item by item. What single transforms give is checked
+by hand-written values in the other files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import alkahest as af
+from alkahest.base import trees
+from alkahest.extend import Prim, StrAVal, is_irvar, materialize, rules
+
+TRANSFORMS = {
+    "batch": af.batch,
+    "push": af.pushforward,
+    "pull": af.pullback,
+    "sched": af.sched,
+    "weighted": af.weighted,
+    "dce": af.dce,
+}
+
+# --------------------------------------------------------------------------------------------- primitives of users
+
+
+def _shout_push(in_tree, /):
+    text, tangent = in_tree
+    if isinstance(tangent, str) and tangent.startswith("z"):  # concrete Python: the rule sees values
+        return text.upper(), "Z" + tangent
+    return text.upper(), tangent
+
+
+def _shout_bwd(in_tree, /):
+    residual, cotangent = in_tree
+    return f"{cotangent} on {residual}" if len(residual) > 1 else cotangent
+
+
+shout_p = rules(
+    Prim("test_shout"),
+    impl=lambda text: text.upper(),
+    abstract=lambda text: StrAVal(),
+    push=_shout_push,
+    pull=(lambda text: (text.upper(), text), _shout_bwd),
+    register=False,
+)
+
+slow_p = rules(
+    Prim("test_slow"),
+    impl=lambda text: f"<{text}>",
+    abstract=lambda text: StrAVal(),
+    push=lambda in_tree: (f"<{in_tree[0]}>", f"<{materialize(in_tree[1])}>"),
+    pull=(lambda text: (f"<{text}>", text), lambda in_tree: f"{in_tree[1]}~{in_tree[0]}"),
+    waits=True,
+    register=False,
+)
+
+
+async def _ask(text, /):
+    await asyncio.sleep(0)
+    return f"[{text}]"
+
+
+async def _ask_push(in_tree, /):
+    await asyncio.sleep(0)
+    return f"[{in_tree[0]}]", f"[{materialize(in_tree[1])}]"
+
+
+async def _ask_fwd(text, /):
+    await asyncio.sleep(0)
+    return f"[{text}]", text
+
+
+async def _ask_bwd(in_tree, /):
+    await asyncio.sleep(0)
+    return f"{in_tree[1]}@{in_tree[0]}"
+
+
+ask_p = rules(
+    Prim("test_ask"),
+    impl=lambda text: f"[{text}]",
+    aimpl=_ask,
+    abstract=lambda text: StrAVal(),
+    push=lambda in_tree: (f"[{in_tree[0]}]", f"[{materialize(in_tree[1])}]"),
+    apush=_ask_push,
+    pull=(lambda text: (f"[{text}]", text), lambda in_tree: f"{in_tree[1]}@{in_tree[0]}"),
+    apull=(_ask_fwd, _ask_bwd),
+    register=False,
+)
+
+# ------------------------------------------------------------------------------------------------------ the corpus
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    ir: Any
+    variants: tuple[tuple[Any, ...], ...]
+    weights: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+
+@dataclass
+class Pair:
+    left: Any
+    right: Any
+
+
+def _text(x, y):
+    return {"b": [x + "!", y], "a": af.format("{} and {name}", x, name=y + x), "c": (x,)}
+
+
+def _structures(tree, pair):
+    return Pair([tree["k"][0], None, 3], {"z": pair.left + tree["k"][1], "lit": "literal"}), af.match(pair.right, "r")
+
+
+def _switch(key, x, y):
+    branches = {
+        "one": af.trace(lambda x, y: (x + "1", y))("", ""),
+        "two": af.trace(lambda x, y: (af.format("{0}{0}", y), "const"))("", ""),
+    }
+    return af.switch(key, branches, x, y)
+
+
+def _loop(text, n):
+    cond = af.trace(lambda s: s["n"] > 0)({"n": 1, "t": ""})
+    body = af.trace(lambda s: {"n": s["n"] - 1, "t": "*" + s["t"] + s["t"]})({"n": 1, "t": ""})
+    return af.while_loop(cond, body, {"n": n, "t": text}, max_iters=3)
+
+
+def _numeric(x, y):
+    return af.sin(x) * y + x**2, x / y
+
+
+def _numeric_flow(x, n):
+    big = af.trace(lambda x: x * x)(1.0)
+    small = af.trace(lambda x: af.exp(x) + 1.0)(1.0)
+    cond = af.trace(lambda s: s[1] > 0)((1.0, 1))
+    body = af.trace(lambda s: (s[0] * s[0] * 0.5, s[1] - 1))((1.0, 1))
+    return af.while_loop(cond, body, (af.switch(x > 1.0, {True: big, False: small}, x), n), max_iters=4)[0]
+
+
+def _factors(x, w, key):
+    def heavy(x, w):
+        af.factor(w)
+        return x + "h"
+
+    branches = {"h": af.trace(heavy)("", 1.0), "l": af.trace(lambda x, w: x + "l")("", 1.0)}
+
+    def step(s):
+        af.factor(w_step, name="step")
+        return s + "."
+
+    w_step = 0.5
+    cond, body = af.trace(lambda s: s != "ab..")(""), af.trace(step)("")
+    af.factor(w, name="first")
+    out = af.switch(key, branches, x, w)
+    return out, af.while_loop(cond, body, x, max_iters=2)
+
+
+def _users(x, y):
+    return shout_p.bind(x + y), slow_p.bind(x) + ask_p.bind(y), ask_p.bind(shout_p.bind(y))
+
+
+def _marks(x, y):
+    x = af.checkpoint(x, key="x")
+    return af.depends(af.stop_gradient(x) + y, x), af.checkpoint({"y": y}, key="y")
+
+
+_inner = af.trace(lambda x, y: (af.format("{}/{}", x, y), ask_p.bind(x)))("", "")
+
+
+def _inner_batch(xs, y):
+    return af.batch(_inner, in_axes=(True, False)).call(xs, y)
+
+
+def _deep(key, x):
+    """A waiting call in a switch in a loop."""
+    ask = af.trace(lambda s: (ask_p.bind(s[0]), s[1]))(("", ""))
+    stay = af.trace(lambda s: (s[0] + "-", slow_p.bind(s[1])))(("", ""))
+    body = af.trace(lambda s: (s[0], *af.switch(s[0], {"ask": ask, "stay": stay}, (s[1], s[2]))))(("", "", ""))
+    cond = af.trace(lambda s: s[1] != "[[u]]")(("", "", ""))
+    return af.while_loop(cond, body, (key, x, x), max_iters=3)
+
+
+def _transforms(x, y):
+    """Transforms inside a traced function."""
+    ir = af.trace(lambda x, y: af.format("{}+{}", x, y + "?"))("", "")
+    _, (left, right) = af.pullback(ir).call((x, y), y)
+    out, tangent = af.pushforward(ir).call((x, "lit"), (y, "t"))
+    return left, right, out, tangent
+
+
+_TEXTS = (("ab", "c"), ("u", "vw"), ("z", "zz"))
+CORPUS = [
+    Program("text", af.trace(_text)("", ""), _TEXTS),
+    Program(
+        "structures",
+        af.trace(_structures)({"k": ["", ""]}, Pair("", "")),
+        tuple([({"k": [a, b]}, Pair(b, "r" if a == "u" else a)) for a, b in _TEXTS]),
+    ),
+    Program("switch", af.trace(_switch)("one", "", ""), tuple([(k, *v) for k, v in zip(("one", "two", "one"), _TEXTS)])),
+    Program("loop", af.trace(_loop)("", 1), (("a", 2), ("b", 0), ("c", 5))),
+    Program("numeric", af.trace(_numeric)(1.0, 1.0), ((0.5, 2.0), (1.5, -1.0), (-0.25, 0.75))),
+    Program("numeric_flow", af.trace(_numeric_flow)(1.0, 1), ((0.5, 2), (1.5, 0), (1.25, 3))),
+    Program(
+        "factors",
+        af.trace(_factors)("", 1.0, "h"),
+        (("ab", 0.5, "h"), ("c", 3.0, "l"), ("ab.", 2.0, "h")),
+        (0.5 * 0.5 * 0.25, 3.0 * 0.25, 4.0 * 0.5),
+    ),
+    Program("users", af.trace(_users)("", ""), _TEXTS),
+    Program("marks", af.trace(_marks)("", ""), _TEXTS),
+    Program("inner_batch", af.trace(_inner_batch)(["", ""], ""), ((["a", "b"], "c"), (["d", "e"], "f"), (["g", "h"], "i"))),
+    Program("deep", af.trace(_deep)("ask", ""), (("ask", "u"), ("stay", "v"), ("ask", "w"))),
+    Program("transforms", af.trace(_transforms)("", ""), _TEXTS),
+    Program("constant", af.trace(lambda x: (x, "const", 3, x))(""), (("a",), ("b",), ("c",))),
+]
+
+# ------------------------------------------------------------------------------------------------------ the oracle
+
+
+def _rotated(variants, k):
+    return [*variants[k:], *variants[:k]]
+
+
+def _columns(ir_tree, rows):
+    """Return one tree of lists for a list of trees."""
+    leaves, treedef = trees.flatten(ir_tree)
+    columns = [list(c) for c in zip(*[treedef.flatten_up_to(r) for r in rows], strict=True)]
+    return treedef.unflatten([c if is_irvar(leaf) else leaf for leaf, c in zip(leaves, columns, strict=True)])
+
+
+def _item(ir_tree, tree, k):
+    leaves, treedef = trees.flatten(ir_tree)
+    columns = treedef.flatten_up_to(tree)
+    return treedef.unflatten([c[k] if is_irvar(leaf) else leaf for leaf, c in zip(leaves, columns, strict=True)])
+
+
+def _outputs(ir_tree, rows):
+    """Return one tree of lists for a list of outputs."""
+    treedef = trees.structure(ir_tree)
+    return treedef.unflatten([list(c) for c in zip(*[treedef.flatten_up_to(r) for r in rows], strict=True)])
+
+
+def _flows_into(ir_tree, tree):
+    """Return a tangent or cotangent: `tree`, with symbolic zeros where a program has literals."""
+    leaves, treedef = trees.flatten(ir_tree)
+    values = treedef.flatten_up_to(tree)
+    return treedef.unflatten([v if is_irvar(leaf) else leaf for leaf, v in zip(leaves, values, strict=True)])
+
+
+def applied(program, chain):
+    """Return the program under a chain of transforms, and three variants of arguments for it."""
+    ir, variants = program.ir, list(program.variants)
+    for name in chain:
+        if name == "batch":
+            variants = [_columns(ir.in_ir_tree, _rotated(variants, k)) for k in range(3)]
+        elif name == "push":
+            tangents = [_flows_into(af.pushforward(ir).in_ir_tree[1], v) for v in _rotated(variants, 1)]
+            variants = list(zip(variants, tangents, strict=True))
+        elif name == "pull":
+            outs = [_flows_into(af.pullback(ir).in_ir_tree[1], ir.call(*v)) for v in variants]
+            variants = list(zip(variants, _rotated(outs, 1), strict=True))
+        ir = TRANSFORMS[name](ir)
+    return ir, variants
+
+
+def expected(program, chain, args):
+    """Return what the chain gives: no sched, no dce, and the outermost batch as a loop."""
+    chain = [name for name in chain if name not in ("sched", "dce")]
+    if "batch" not in chain:
+        return applied_ir(program, chain).call(*args)
+    at = len(chain) - 1 - chain[::-1].index("batch")
+    rest = [*chain[:at], *chain[at + 1 :]]
+    one = applied_ir(program, rest)
+    rows = [expected(program, rest, _item(one.in_ir_tree, args, k)) for k in range(3)]
+    out = _outputs(one.out_ir_tree, rows)
+    if "weighted" in chain[at:]:
+        return (out[0], math.prod(out[1]))
+    return out
+
+
+def applied_ir(program, chain):
+    ir = program.ir
+    for name in chain:
+        ir = TRANSFORMS[name](ir)
+    return ir
+
+
+def decided(chain):
+    """Tell whether the oracle covers a chain: a weight over a batch is a product, whose derivative is checked elsewhere."""
+    names = [name for name in chain if name not in ("sched", "dce")]
+    if "weighted" in names and "batch" in names[: names.index("weighted")]:
+        return names[-1] == "weighted" and names.count("weighted") == 1
+    return True
+
+
+def normal(tree):
+    """Return leaves and structure, with values for symbolic zeros."""
+    leaves, treedef = trees.flatten(materialize(tree))
+    return [round(v, 9) if type(v) is float else v for v in leaves], treedef
+
+
+CHAINS = [c for n in (1, 2) for c in itertools.product(TRANSFORMS, repeat=n)]
+LONG = [c for c in itertools.product(TRANSFORMS, repeat=3) if c.count("pull") + c.count("push") < 3]
+
+
+def check_chain(program, chain):
+    ir, variants = applied(program, chain)
+    got = ir.call(*variants[0])
+    assert normal(asyncio.run(ir.acall(*variants[0]))) == normal(got)
+    if decided(chain):
+        assert normal(got) == normal(expected(program, chain, variants[0]))
+
+
+@pytest.mark.parametrize("program", CORPUS, ids=lambda p: p.name)
+@pytest.mark.parametrize("chain", CHAINS, ids="-".join)
+def test_chain_equals_its_oracle(program, chain):
+    check_chain(program, chain)
