@@ -10,6 +10,9 @@ from hypothesis import settings
 # A developer's own calibration must not change what dispatch is tested to do.
 os.environ["ALKAHEST_CONFIG_DIR"] = str(Path(tempfile.gettempdir()) / "alkahest-tests-no-settings")
 
+# Each transform of a program verifies what it made.
+os.environ["ALKAHEST_CHECK"] = "1"
+
 # No deadline: a first call compiles. `ci` (what tox uses) draws the same examples every time.
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

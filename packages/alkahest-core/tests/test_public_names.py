@@ -5,8 +5,8 @@ import alkahest.extend
 
 
 def test_names_at_top_level(golden):
-    assert not {"abs", "max", "min", "pow", "round"} & set(alkahest.__all__)
-    names = sorted({*alkahest.__all__, "abs", "max", "min", "pow", "round"})
+    assert not {"abs", "format", "max", "min", "pow", "round"} & set(alkahest.__all__)
+    names = sorted({*alkahest.__all__, "abs", "format", "max", "min", "pow", "round"})
     golden("names.txt", "".join(f"{n}\n" for n in names))
     for name in names:
         assert getattr(alkahest, name).__doc__, name

@@ -273,7 +273,9 @@ def test_async_functions_and_wrong_decorators(pool):
     with pytest.raises(TraceError):
         trace_fn(coroutine, pool)
     with pytest.raises(TraceError):
-        trace(lambda x: x)
+        trace(coroutine)
+    with pytest.raises(TraceError, match="like"):
+        trace(lambda x: x, like=())
     for wrong in (None, 3, "pool"):
         with pytest.raises(TraceError, match="ExprPool"):
             trace_fn(lambda x: x, wrong)

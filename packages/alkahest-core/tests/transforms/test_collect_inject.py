@@ -16,7 +16,7 @@ from alkahest.prims import operators as operators
 from alkahest.prims.control import switch, while_loop
 from alkahest.prims.marks import checkpoint, checkpoint_p
 from alkahest.prims.rules import rules
-from alkahest.prims.text import concat_p, format
+from alkahest.prims.text import concat, concat_p, format
 from alkahest.transforms.batching import batch
 from alkahest.transforms.intercept import collect, inject
 from alkahest.transforms.pruning import dce

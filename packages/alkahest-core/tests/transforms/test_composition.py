@@ -17,7 +17,7 @@ import pytest
 
 import alkahest as af
 from alkahest.base import trees
-from alkahest.extend import Prim, StrAVal, is_irvar, materialize, rules
+from alkahest.extend import Prim, StrAVal, is_irvar, is_zero, materialize, rules
 
 TRANSFORMS = {
     "batch": af.batch,
@@ -303,9 +303,17 @@ def decided(chain):
 
 
 def normal(tree):
-    """Return leaves and structure, with values for symbolic zeros."""
-    leaves, treedef = trees.flatten(materialize(tree))
-    return [round(v, 9) if type(v) is float else v for v in leaves], treedef
+    """Return a tree that compares: rounded numbers, and one symbolic zero for a batch of nothing else."""
+    if isinstance(tree, list) and tree:
+        entries = [normal(entry) for entry in tree]
+        return entries[0] if all(is_zero(e) and e == entries[0] for e in entries) else entries
+    if isinstance(tree, tuple):
+        return tuple([normal(entry) for entry in tree])
+    if isinstance(tree, dict):
+        return {key: normal(entry) for key, entry in tree.items()}
+    if isinstance(tree, Pair):
+        return Pair(normal(tree.left), normal(tree.right))
+    return round(tree, 9) if type(tree) is float else tree
 
 
 CHAINS = [c for n in (1, 2) for c in itertools.product(TRANSFORMS, repeat=n)]

@@ -213,7 +213,7 @@ class _Tree:
         self.define = define
         self.left = _LEAVES
         self.cut = False
-        self.total = trees.structure(tree).num_leaves
+        self.total = sum([leaf.__class__ is not IR for leaf in trees.leaves(tree)])
 
     def node(self, tree: Any, depth: int = 0) -> Pieces:
         """Return the text of a part of the structure."""

@@ -50,6 +50,7 @@ class Machine:
         self.parts: dict[Any, Any] = {}  # machines of the programs that nodes hold
         self.prefixes: list[tuple[int, ...]] = []
         self.paths: list[tuple[int, ...]] = []
+        self.prefix = run.base  # of what is shared
         self.solo = False  # there are no activations: the program as a whole comes to its end
 
     def _counted(self) -> list[Unit]:
@@ -135,8 +136,10 @@ class Machine:
             [values[slot][i] if flag else values[slot] for slot, flag in zip(node.in_slots, node.flags, strict=True)]
         )
 
-    def key(self, node: Node, i: int) -> tuple[int, ...]:
+    def key(self, node: Node, i: int | None) -> tuple[int, ...]:
         """Return where an activation of a node stands in the order of execution: by equation, then by index."""
+        if i is None:
+            return (*self.prefix, node.position)
         return (*self.prefixes[i], node.position, *self.paths[i])
 
     # ----------------------------------------------------------------------------------------------------- readiness
@@ -221,7 +224,16 @@ class Machine:
 
     def _run_shared(self, unit: Unit) -> None:
         for node in unit.nodes:
-            node.step.outs.store(self.values, self.run.carry_out(node, node.step.ins.build(self.values)))
+            token = order_key.set(self.key(node, None)) if self.run.tracks else None
+            try:
+                out = self.run.carry_out(node, node.step.ins.build(self.values))
+            except Exception as error:
+                annotate(error, node.step.eqn)
+                raise
+            finally:
+                if token is not None:
+                    order_key.reset(token)
+            node.step.outs.store(self.values, out)
         self.complete(unit, None)
 
     def _run_segment(self, unit: Unit, ids: Ids) -> None:

@@ -75,6 +75,8 @@ class Inner:
         """Let activations in: for each its owner and the leaves of its inputs."""
         if not self._begun:
             self._begun = True
+            if prefixes:
+                self.machine.prefix = prefixes[0]
             self.machine.begin(rows[0])
         columns = [[row[k] for row in rows] if flag else None for k, flag in enumerate(self.flags)]
         ids = self.machine.spawn(columns, prefixes, paths)

@@ -15,7 +15,7 @@ from alkahest.base.prim import Prim
 from alkahest.base.rules import AsyncTwin, batch_rules, impl_rules
 from alkahest.errors import BatchError, ProgramError
 from alkahest.ir.code import annotate
-from alkahest.ir.order import order_key
+from alkahest.ir.order import next_position, order_key
 from alkahest.machine.graph import Graph, Node, Unit, all_prims, graph_of, own_batch_rule
 from alkahest.prims.control import switch_p, while_loop_p
 from alkahest.prims.marks import checkpoint_p
@@ -55,6 +55,8 @@ class Run:
         self.lockstep = self.interpreter.ordered
         self.tracks = self.interpreter.sees(checkpoint_p)
         self.awaited = frozenset([] if sync else [prim for prim in all_prims(ir) if self.interpreter.awaits(prim)])
+        # Where this run stands in the order of execution.
+        self.base = order_key.get() or (next_position(),)
         self._seen: dict[Prim, bool] = {}
         self._agenda: deque[Machine] = deque()
         self._awake: set[int] = set()
@@ -162,7 +164,7 @@ class Run:
     def _submit(self, machine: Machine, unit: Unit, i: int | None, values: Any) -> None:
         node = unit.nodes[0]
         event = Event(machine, unit, None if i is None else [i])
-        key = machine.key(node, i) if self.tracks and i is not None else None
+        key = machine.key(node, i) if self.tracks else None
         split = node.step.outs.split
         if self.sync:
 

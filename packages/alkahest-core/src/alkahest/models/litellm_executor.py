@@ -8,9 +8,12 @@ import sys
 import threading
 import warnings
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alkahest.errors import ClientError, MissingPackageError, UnknownModelError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 INSTALL = 'pip install "./packages/alkahest-core[lm]"'
 COST_MAP = "LITELLM_LOCAL_MODEL_COST_MAP"
@@ -49,7 +52,12 @@ def litellm_provider(*, api_base: str | None = None, api_key: str | None = None,
 
 
 class LiteLLM:
-    """A provider made by `litellm_provider`."""
+    """A provider made by `litellm_provider`.
+
+    LiteLLM keeps connections per event loop and loses track when a loop is closed and another one takes its
+    address, as consecutive `asyncio.run` make it happen; its synchronous calls make event loops of their own and
+    leave them open. So one loop, in a thread of its own, serves all callers, synchronous and asynchronous.
+    """
 
     accepts_timeout = True
 
@@ -58,27 +66,28 @@ class LiteLLM:
 
     def completion(self, **request: Any) -> Any:
         """Return LiteLLM's response."""
-        litellm = load()
+        future = self._submit(request)
         try:
-            return litellm.completion(**self._arguments(request))
-        except litellm.BadRequestError as error:
-            _refuse_unknown(error, request["model"])
+            return future.result()
+        except BaseException:
+            future.cancel()
             raise
 
     async def acompletion(self, **request: Any) -> Any:
-        """Return LiteLLM's response.
-
-        LiteLLM keeps connections per event loop, and loses track when a loop is closed and another one takes its
-        address, as `asyncio.run` makes it happen. So one loop, in a thread of its own, serves all callers.
-        """
+        """Return LiteLLM's response; to cancel it ends the request."""
         import asyncio
 
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._ask(request), _loop()))
+        return await asyncio.wrap_future(self._submit(request))
 
     def price(self, model: str, prompt_tokens: int, completion_tokens: int) -> float | None:
         """Return the US dollars that LiteLLM's table says for that many tokens, or None."""
         load()
         return listed_cost(model, prompt_tokens, completion_tokens)
+
+    def _submit(self, request: dict[str, Any]) -> Future[Any]:
+        import asyncio
+
+        return asyncio.run_coroutine_threadsafe(self._ask(request), _loop())
 
     async def _ask(self, request: dict[str, Any]) -> Any:
         litellm = load()  # here, so that the caller's loop goes on while LiteLLM is imported

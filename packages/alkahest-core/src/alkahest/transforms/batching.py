@@ -14,7 +14,6 @@ from alkahest.errors import OperandTypeError
 from alkahest.ir.code import accepts, runners
 from alkahest.ir.columns import one_level
 from alkahest.ir.ir import IR, Flow, IRVar, broadcast_prefix, check_ir, ir_type
-from alkahest.ir.order import next_position, order_key
 from alkahest.machine.machine import Machine
 from alkahest.machine.parts import open_batch
 from alkahest.machine.run import Run, progress_hook
@@ -142,10 +141,9 @@ class _Batch:
         self.run = Run(ir, sync=sync)
         self.top = _Top(self.run, self.size, self.out_treedef.num_leaves)
         self.machine = Machine(self.run, self.run.graph(ir, axes), self.top.done, self.top.failed)
-        base = order_key.get() or (next_position(),)
         self.machine.begin(columns)
         spawned = [c if axis else None for c, axis in zip(columns, axes, strict=True)]
-        self.machine.spawn(spawned, [base] * self.size, [(i,) for i in range(self.size)])
+        self.machine.spawn(spawned, [self.run.base] * self.size, [(i,) for i in range(self.size)])
 
     def output(self) -> Any:
         """Return the outputs in the container of the batch."""

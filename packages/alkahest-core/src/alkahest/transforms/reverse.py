@@ -19,7 +19,7 @@ from alkahest.ir.tracing import TracingInterpreter
 from alkahest.prims.cotangents import accumulated
 from alkahest.prims.derived import all_zero, pull_bwd_p, pull_fwd_p
 from alkahest.prims.rules import Staged, rules
-from alkahest.transforms.calls import call_ir, copied, flows, pullback_call_p
+from alkahest.transforms.calls import batch_call_p, call_ir, copied, flows, pullback_call_p
 from alkahest.transforms.hoisting import hoisted
 from alkahest.transforms.plans import derived, expansions, flat, like
 from alkahest.transforms.pruning import dce
@@ -118,7 +118,7 @@ class _Sweep:
         else:
             rule = pull_fwd_rules.get(eqn.prim)
             if eqn.prim in structured:
-                kinds = self.expected.get(position) or (NATIVE,) * len(eqn.outs)
+                kinds = self.expected.get(position) or (NATIVE,) * len(trees.leaves(_told(eqn)))
                 out, residuals = structured[eqn.prim][0](primals, kinds, **eqn.params)
             elif isinstance(rule, Staged):
                 out, residuals = rule(primals, **eqn.params)
@@ -145,13 +145,14 @@ class _Sweep:
     def _backward(self, position: int, eqn: IREqn, primals: Any, residuals: Any) -> None:
         out_leaves, out_treedef = eqn.out_parts()
         totals = [self.total(leaf) for leaf in out_leaves]
-        self.found[position] = tuple([_kind(leaf, g) for leaf, g in zip(out_leaves, totals, strict=True)])
         cotangent = out_treedef.unflatten(totals)
+        told = trees.leaves(_told(eqn))
+        self.found[position] = tuple([_kind(leaf, g) for leaf, g in zip(told, like(_told(eqn), cotangent), strict=True)])
         if all_zero(cotangent):
             return
         rule = pull_bwd_rules.get(eqn.prim)
         if eqn.prim in structured:
-            kinds = self.expected.get(position) or (NATIVE,) * len(out_leaves)
+            kinds = self.expected.get(position) or (NATIVE,) * len(told)
             found = structured[eqn.prim][1](primals, residuals, cotangent, kinds, **eqn.params)
         elif isinstance(rule, Staged):
             found = rule((residuals, cotangent), **eqn.params)
@@ -167,6 +168,11 @@ class _Sweep:
     def _keep(self, position: int, before: int) -> None:
         if self.ir.ordered is not None and position in self.ir.ordered:
             self.kept.extend(range(before, len(self.tracer.eqns)))
+
+
+def _told(eqn: IREqn) -> Any:
+    """Return the structure that kinds of cotangents are about: for a batch, the outputs of one item."""
+    return eqn.params["ir"].out_ir_tree if eqn.prim is batch_call_p else eqn.out_ir_tree
 
 
 def _split(treedef: Any, value: Any, eqn: IREqn, table: str) -> list[Any]:
@@ -280,10 +286,14 @@ def _kind(leaf: Any, given: Any) -> str:
 
 
 def _is_text(given: Any) -> bool:
-    while not isinstance(given, str) and trees.structure(given).num_leaves and not trees.is_leaf(given):
-        given = trees.leaves(given)[0]
-    aval: Any = find_aval(given)
-    return isinstance(getattr(aval, "aval", aval), StrAVal)
+    """Tell whether a cotangent, or one in a container of them, is a text."""
+    for leaf in trees.leaves(given):
+        if leaf.__class__ is str:
+            return True
+        aval = leaf.var.aval if leaf.__class__ is Traced else None if is_zero(leaf) else find_aval(leaf)
+        if isinstance(getattr(aval, "aval", aval), StrAVal):
+            return True
+    return False
 
 
 def _impl(in_tree: Any, /, *, ir: IR) -> Any:

@@ -11,6 +11,7 @@ from alkahest.base.avals import FLOAT, AVal, DeepAVal, deepened
 from alkahest.base.interpreter import active_interpreter, active_tags
 from alkahest.base.prim import Prim
 from alkahest.base.zero import Zero, is_zero
+from alkahest.errors import RuleError
 from alkahest.ir.checking import checked
 from alkahest.ir.columns import one_level
 from alkahest.ir.ir import IR, IREqn, IRVar, check_ir, ir_type
@@ -20,7 +21,9 @@ from alkahest.prims.cotangents import accumulated
 from alkahest.prims.groups import cheap_primitives
 from alkahest.prims.marks import check_weight, factor_p
 from alkahest.prims.rules import rules, staged
+from alkahest.transforms.boundary import CustomFunction
 from alkahest.transforms.calls import batch_call_p, call_ir, copied, weighted_call_p
+from alkahest.transforms.custom_rules import custom_body
 from alkahest.transforms.forward import on_first
 from alkahest.transforms.hoisting import hoisted
 from alkahest.transforms.plans import derived, expansions, flat
@@ -60,8 +63,17 @@ def has_factors(ir: IR) -> bool:
 
 
 def _reaches(eqn: IREqn) -> bool:
+    if eqn.prim is factor_p:
+        return True
     inner = [leaf for leaf in trees.leaves(eqn.params) if leaf.__class__ is IR]
-    return eqn.prim is factor_p or any(has_factors(ir) for ir in inner)
+    body = _body(eqn)
+    return any(has_factors(ir) for ir in ([*inner, body] if body is not None else inner))
+
+
+def _body(eqn: IREqn) -> IR | None:
+    """Return the body of a custom function made of primitives."""
+    call = eqn.params.get("call")
+    return custom_body(call, eqn.in_ir_tree) if isinstance(call, CustomFunction) and not call.opaque else None
 
 
 def _weight_plan(ir: IR) -> IR:
@@ -99,7 +111,13 @@ def _bind(tracer: TracingInterpreter, eqn: IREqn, values: dict[int, Any], weight
     token = active_tags.set(eqn.tags)
     try:
         if _reaches(eqn):
-            out, weight = _RULES[eqn.prim](ins, **eqn.params) if eqn.prim in _RULES else (None, None)
+            body = _body(eqn)
+            if body is None and eqn.prim not in _RULES:
+                raise RuleError(
+                    f"{eqn.prim} holds a program with factors, and nobody said how its weight comes out.",
+                    remedy="Use factor outside of it, or in switch, while_loop, batch and custom functions.",
+                )
+            out, weight = weight_plan(body).call(*ins) if body is not None else _RULES[eqn.prim](ins, **eqn.params)
             weights.append(weight)
         else:
             out = eqn.prim.bind(ins, **eqn.params)

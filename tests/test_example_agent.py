@@ -1,0 +1,116 @@
+"""The example of an agent runs as its page says, and does what it says."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+AGENT = ROOT / "examples" / "agent"
+QUESTIONS = json.loads((AGENT / "questions.json").read_text(encoding="utf-8"))
+
+
+def run(*arguments):
+    """Return what the command printed on stdout and stderr."""
+    done = subprocess.run(
+        [sys.executable, str(AGENT / "run.py"), *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={"PYTHONIOENCODING": "utf-8", "PATH": ""},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_help_lists_every_part():
+    out, _ = run("--help")
+    for part in ("program", "ask", "batch", "sched", "feedback", "score", "improve"):
+        assert re.search(rf"^  {part} ", out, re.MULTILINE)
+
+
+def test_an_unknown_part_is_refused():
+    done = subprocess.run(
+        [sys.executable, str(AGENT / "run.py"), "fly"], capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 2
+    assert "there is no part fly" in done.stderr
+
+
+def test_the_agent_uses_its_tools():
+    out, _ = run("ask", "--latency", "0")
+    # 2 × 1.008 + 15.999, from the atomic weights of the data file.
+    assert "answer: 18.015 g/mol" in out
+    assert "steps: lookup → lookup → calculate → answer" in out
+
+
+def test_a_batch_answers_every_question_and_shows_its_progress():
+    out, err = run("batch", "--latency", "0")
+    assert out.count("right: ") == len(QUESTIONS)
+    assert "wrong: " not in out
+    assert err.endswith(f"{len(QUESTIONS)} of {len(QUESTIONS)}\n")
+
+
+def test_the_reviews_stand_side_by_side_in_the_schedule():
+    out, _ = run("sched", "--latency", "0")
+    program = out.split("\n@1")[0]
+    (stage,) = [s for s in program.split("  gather:\n") if s.count("= lm_schema_call") == 2]
+    assert "factor" not in stage
+    assert "{'answer': '18.015 g/mol', 'supported': True, 'brief': True}" in out
+
+
+def test_feedback_on_the_answer_reaches_the_instructions():
+    out, _ = run("feedback", "--latency", "0")
+    assert "feedback on the instructions: Tell it to look up elements." in out
+
+
+def test_a_path_weighs_the_product_of_its_factors():
+    out, _ = run("score", "--latency", "0")
+    weights = {q: float(w) for w, q in re.findall(r"^(0\.\d+) (.*\?)", out, re.MULTILINE)}
+    assert len(weights) == len(QUESTIONS)
+    # A step of confidence 0.95 for each tool and for the answer, and two good reviews.
+    assert weights["What is 17 * 23 + 4?"] == pytest.approx(0.95**2, abs=5e-4)
+    assert weights["What is the molar mass of water, H2O?"] == pytest.approx(0.95**4, abs=5e-4)
+
+
+def test_feedback_improves_the_instructions():
+    out, _ = run("improve", "--latency", "0")
+    right = [int(n) for n in re.findall(r"^round \d+: (\d+) of", out, re.MULTILINE)]
+    assert right[0] == 0
+    assert all(a < b for a, b in zip(right, right[1:], strict=False))
+    assert right[-1] == len(QUESTIONS)
+
+
+def test_the_budget_holds():
+    done = subprocess.run(
+        [sys.executable, str(AGENT / "run.py"), "batch", "--budget", "5", "--latency", "0"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "the budget of 5 calls is used up" in done.stderr
+
+
+def test_the_examples_of_the_tools_run():
+    done = subprocess.run(
+        [sys.executable, "-m", "doctest", str(AGENT / "tools.py")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_expected_answers_follow_from_the_data():
+    elements = json.loads((AGENT / "elements.json").read_text(encoding="utf-8"))
+    weights = {facts["symbol"]: facts["atomic weight"] for facts in elements.values()}
+    expected = {row["question"]: row["expected"] for row in QUESTIONS}
+    masses = {q: e for q, e in expected.items() if "molar mass" in q}
+    assert masses
+    for question, answer in masses.items():
+        formula = re.search(r", (\w+)\?", question)[1]
+        mass = sum(weights[s] * int(n or 1) for s, n in re.findall(r"([A-Z][a-z]?)(\d*)", formula))
+        assert answer == f"{mass:.9g} g/mol"
