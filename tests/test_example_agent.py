@@ -1,9 +1,11 @@
 """The example of an agent runs as its page says, and does what it says."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,16 +15,20 @@ AGENT = ROOT / "examples" / "agent"
 QUESTIONS = json.loads((AGENT / "questions.json").read_text(encoding="utf-8"))
 
 
-def run(*arguments):
-    """Return what the command printed on stdout and stderr."""
-    done = subprocess.run(
+def start(*arguments):
+    """Return the command, carried out."""
+    return subprocess.run(
         [sys.executable, str(AGENT / "run.py"), *arguments],
         capture_output=True,
-        text=True,
         encoding="utf-8",
-        env={"PYTHONIOENCODING": "utf-8", "PATH": ""},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         check=False,
     )
+
+
+def run(*arguments):
+    """Return what the command printed on stdout and stderr."""
+    done = start("--latency", "0", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
@@ -34,29 +40,27 @@ def test_help_lists_every_part():
 
 
 def test_an_unknown_part_is_refused():
-    done = subprocess.run(
-        [sys.executable, str(AGENT / "run.py"), "fly"], capture_output=True, text=True, encoding="utf-8", check=False
-    )
+    done = start("fly")
     assert done.returncode == 2
     assert "there is no part fly" in done.stderr
 
 
 def test_the_agent_uses_its_tools():
-    out, _ = run("ask", "--latency", "0")
+    out, _ = run("ask")
     # 2 × 1.008 + 15.999, from the atomic weights of the data file.
     assert "answer: 18.015 g/mol" in out
     assert "steps: lookup → lookup → calculate → answer" in out
 
 
 def test_a_batch_answers_every_question_and_shows_its_progress():
-    out, err = run("batch", "--latency", "0")
+    out, err = run("batch")
     assert out.count("right: ") == len(QUESTIONS)
     assert "wrong: " not in out
     assert err.endswith(f"{len(QUESTIONS)} of {len(QUESTIONS)}\n")
 
 
 def test_the_reviews_stand_side_by_side_in_the_schedule():
-    out, _ = run("sched", "--latency", "0")
+    out, _ = run("sched")
     program = out.split("\n@1")[0]
     (stage,) = [s for s in program.split("  gather:\n") if s.count("= lm_schema_call") == 2]
     assert "factor" not in stage
@@ -64,12 +68,12 @@ def test_the_reviews_stand_side_by_side_in_the_schedule():
 
 
 def test_feedback_on_the_answer_reaches_the_instructions():
-    out, _ = run("feedback", "--latency", "0")
+    out, _ = run("feedback")
     assert "feedback on the instructions: Tell it to look up elements." in out
 
 
 def test_a_path_weighs_the_product_of_its_factors():
-    out, _ = run("score", "--latency", "0")
+    out, _ = run("score")
     weights = {q: float(w) for w, q in re.findall(r"^(0\.\d+) (.*\?)", out, re.MULTILINE)}
     assert len(weights) == len(QUESTIONS)
     # A step of confidence 0.95 for each tool and for the answer, and two good reviews.
@@ -78,22 +82,17 @@ def test_a_path_weighs_the_product_of_its_factors():
 
 
 def test_feedback_improves_the_instructions():
-    out, _ = run("improve", "--latency", "0")
+    out, _ = run("improve")
     right = [int(n) for n in re.findall(r"^round \d+: (\d+) of", out, re.MULTILINE)]
     assert right[0] == 0
-    assert all(a < b for a, b in zip(right, right[1:], strict=False))
+    assert all(a < b for a, b in pairwise(right))
     assert right[-1] == len(QUESTIONS)
 
 
 def test_the_budget_holds():
-    done = subprocess.run(
-        [sys.executable, str(AGENT / "run.py"), "batch", "--budget", "5", "--latency", "0"],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode != 0
+    done = start("batch", "--budget", "5")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
     assert "the budget of 5 calls is used up" in done.stderr
 
 

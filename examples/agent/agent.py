@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tools import calculate, letters, lookup
+
 import alkahest as af
 from alkahest import Bool, Doc, Enum, Float, Str
-from tools import calculate, letters, lookup
 
 MAX_STEPS = 8
 

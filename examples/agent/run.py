@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import alkahest as af
 import scripted
 from agent import make_agent, make_reviewed, make_rewriter
-from alkahest.extend import StrAVal, zeroof
 from improve import Improver, Question
+
+import alkahest as af
+from alkahest.extend import zeroof
 
 HERE = Path(__file__).parent
 FIRST = "You answer questions about chemistry, numbers and words."
@@ -63,7 +64,7 @@ class Example:
     def feedback(self) -> None:
         """Differentiate: feedback on one answer becomes feedback on the instructions."""
         pulled = af.pullback(self.agent)
-        flaw = {"answer": f'The {self.questions[0].question} needs more digits.', "notes": zeroof("")}
+        flaw = {"answer": f'The answer to "{self.questions[0].question}" needs more digits.', "notes": zeroof("")}
         found, (on_instructions, _) = pulled.call((FIRST, self.questions[0].question), flaw)
         print(f"answer: {found['answer']}\nfeedback on the instructions: {on_instructions}")
 
@@ -110,7 +111,7 @@ def main() -> None:
     )
     parser.add_argument("parts", nargs="*", metavar="part", help="which parts to run, in this order (default: all)")
     parser.add_argument("--model", default="local/agent", help="any name that LiteLLM knows (default: %(default)s)")
-    parser.add_argument("--questions", type=Path, default=HERE / "questions.json", help="a JSON file like questions.json")
+    parser.add_argument("--questions", type=Path, default=HERE / "questions.json", help="a file like questions.json")
     parser.add_argument("--rounds", type=int, default=6, help="rounds of improving at most (default: %(default)s)")
     parser.add_argument("--latency", type=float, default=0.01, help="seconds a scripted answer takes")
     parser.add_argument("--budget", type=int, default=5000, help="model calls at most (default: %(default)s)")
@@ -122,11 +123,14 @@ def main() -> None:
         af.local_model("agent", scripted.answer, latency=options.latency),
         af.lm_client(max_concurrency=32, timeout=60, budget=af.Budget(calls=options.budget)) as client,
     ):
-        example = Example(options)
-        for name in options.parts or PARTS:
-            print(f"== {name}")
-            PARTS[name](example)
-            print()
+        try:
+            example = Example(options)
+            for name in options.parts or PARTS:
+                print(f"== {name}")
+                PARTS[name](example)
+                print()
+        except af.AlkahestError as error:
+            sys.exit(f"run.py: {error}")
     print(f"{client.usage.calls} model calls, {client.usage.prompt_tokens + client.usage.completion_tokens} tokens")
 
 

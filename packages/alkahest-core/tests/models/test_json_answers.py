@@ -99,7 +99,12 @@ def test_what_the_message_states_is_used(text):
         kind={"type": "string", "enum": ["silver", "gold"]},
     )
     found = answer(schema, text)
-    assert (found["name"].strip('"'), found["age"], found["member"], found["kind"]) == ("Ada Lovelace", 36, True, "gold")
+    assert (found["name"].strip('"'), found["age"], found["member"], found["kind"]) == (
+        "Ada Lovelace",
+        36,
+        True,
+        "gold",
+    )
 
 
 def test_what_is_stated_but_not_allowed_is_not_used():

@@ -19,7 +19,12 @@ def user(text):
 
 
 def test_echo_and_upper_answer_the_last_user_message(ask):
-    messages = [*user("first"), {"role": "assistant", "content": "x"}, *user("last"), {"role": "system", "content": "s"}]
+    messages = [
+        *user("first"),
+        {"role": "assistant", "content": "x"},
+        *user("last"),
+        {"role": "system", "content": "s"},
+    ]
     assert lm_client().complete(messages, "local/echo") == "last"
     assert ask(lm_client(), "straße", "local/upper") == "STRASSE"
 

@@ -332,3 +332,9 @@ def check_chain(program, chain):
 @pytest.mark.parametrize("chain", CHAINS, ids="-".join)
 def test_chain_equals_its_oracle(program, chain):
     check_chain(program, chain)
+
+
+@pytest.mark.parametrize("program", CORPUS, ids=lambda p: p.name)
+@pytest.mark.parametrize("chain", LONG, ids="-".join)
+def test_long_chain_equals_its_oracle(program, chain):
+    check_chain(program, chain)

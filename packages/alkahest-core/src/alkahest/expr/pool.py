@@ -13,6 +13,7 @@ from fractions import Fraction
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from alkahest.base.interpreter import box_types
 from alkahest.base.prim import arity_of
 from alkahest.errors import (
     ArityError,
@@ -291,6 +292,11 @@ def number_node(value: Any) -> Node | None:
 
 
 def _other_number_node(value: Any) -> Node | None:
+    if value.__class__ in box_types:
+        raise OperandError(
+            "a traced value of a program stands beside an expression.",
+            remedy="Trace the formula by itself, with trace_fn, and call it on the traced value.",
+        )
     if isinstance(value, float):  # numpy.float64 is one
         return _float_node(float(value))
     if isinstance(value, Fraction):

@@ -98,6 +98,7 @@ def _one(symbol: str) -> Callable[[Any], Any]:
 
 _CHOOSE = "Use alkahest.switch to choose, alkahest.while_loop to repeat, alkahest.match or == to compare."
 _TEXT = 'Use alkahest.format("… {}", x), or + between texts: Python would bake a placeholder into the text.'
+_REMAINDER = 'Use alkahest.format for texts; for numbers alkahest.fmod, alkahest.floor, or a primitive of your own.'
 _LOOK = "Make a primitive of your own that looks into the value, or pass a structure of values."
 _NUMBER = "Use the value as it is, or make a primitive of your own that converts it."
 
@@ -162,7 +163,8 @@ class Traced(trees.Leaf):
     __bool__ = _refuse("its truth", _CHOOSE)
     __str__ = _refuse("its text", _TEXT)
     __format__ = _refuse("its text", _TEXT)
-    __mod__ = _refuse("its text", _TEXT)
+    __mod__ = __rmod__ = _refuse("a remainder, or a text by %", _REMAINDER)
+    __floordiv__ = __rfloordiv__ = __divmod__ = __rdivmod__ = _refuse("a quotient", _REMAINDER)
     __len__ = _refuse("its length", _LOOK)
     __iter__ = _refuse("its entries", _LOOK)
     __getitem__ = _refuse("an entry", _LOOK)

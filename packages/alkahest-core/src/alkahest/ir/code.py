@@ -142,6 +142,8 @@ class Inputs:
         for k, value in enumerate(values):
             if value.__class__ is not self.exact[k]:
                 self._check(k, value)
+                if value.__class__ is int and self.exact[k] is float:
+                    values[k] = as_float(value)
         return values
 
     def _check(self, k: int, value: Any) -> None:
@@ -193,6 +195,14 @@ class Inputs:
         )
 
 
+def as_float(value: int) -> float | int:
+    """Return an integer that stands for a float as one, where a float holds it."""
+    try:
+        return float(value)
+    except OverflowError:
+        return value
+
+
 def accepts(var: IRVar, value: Any) -> bool:
     """Tell whether `var` may hold `value`; feedback on any value may be a text."""
     return var.aval.accepts(value) or (isinstance(var.source, Flow) and isinstance(value, str | int | float))
@@ -200,7 +210,7 @@ def accepts(var: IRVar, value: Any) -> bool:
 
 def _described(value: Any) -> str:
     text = repr(value)
-    return f"a {type(value).__name__} ({text if len(text) <= 40 else text[:37] + '…'})"
+    return f"of type {type(value).__name__} ({text if len(text) <= 40 else text[:37] + '…'})"
 
 
 class Step:

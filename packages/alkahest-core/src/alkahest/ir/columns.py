@@ -69,7 +69,7 @@ def one_level(value: Any) -> tuple[list[Any], Any]:
     import optree
 
     entries, container = optree.tree_flatten(value, is_leaf=lambda x: x is not value, namespace=trees.PYTREE_NAMESPACE)
-    if container.is_leaf():
+    if value is None or container.is_leaf():
         raise BatchError(
             f"a {type(value).__name__} is no batch.",
             remedy="Pass a list, a tuple or a dict with one entry per item, or leave the input out of in_axes.",

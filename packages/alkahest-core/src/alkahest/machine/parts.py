@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from alkahest.base import trees
 from alkahest.errors import BatchError
 from alkahest.ir.code import annotate
-from alkahest.ir.columns import batch_spec, one_level
+from alkahest.ir.columns import one_level
 from alkahest.ir.ir import IR
 from alkahest.machine.graph import Node, Unit
 from alkahest.machine.machine import Machine
@@ -232,12 +232,40 @@ class BatchPart(Part):
         self.give(ready, [[row[k] for row in rows] for k in range(len(self.node.step.outs.slots))])
 
 
-def open_batch(values: Sequence[Any], axes: Sequence[bool]) -> tuple[Any, int]:
-    """Return container and size of the batched values; no items, or uneven ones, raise `BatchError`."""
-    container = batch_spec(list(values), list(axes))
-    size = container.num_leaves if container is not None else 0
-    if not size:
-        raise BatchError(
-            "the batch has no items.", remedy="Pass at least one item, or leave the call out where there is none."
+def open_batch(values: Sequence[Any], axes: Sequence[bool], names: Sequence[str] = ()) -> tuple[Any, int]:
+    """Return container and size of the batched values; no items, or uneven ones, raise `BatchError`.
+
+    `names` says what the values are called in errors.
+    """
+    found: Any = None
+    first = ""
+    for k, (value, axis) in enumerate(zip(values, axes, strict=True)):
+        if not axis:
+            continue
+        name = names[k] if names else f"batched input {k}"
+        try:
+            entries, container = one_level(value)
+        except BatchError as error:
+            raise BatchError(f"{name}: {error.message}", remedy=error.remedy) from None
+        if not entries:
+            raise BatchError(
+                f"{name} is a batch without items.",
+                remedy="Pass at least one item, or leave the call out where there is none.",
+            )
+        if found is None:
+            found, first = container, name
+        elif container != found:
+            raise _different(first, found.num_leaves, name, len(entries))
+    return found, found.num_leaves if found is not None else 0
+
+
+def _different(first: str, n: int, name: str, m: int) -> BatchError:
+    if n != m:
+        return BatchError(
+            f"{first} has {n} items and {name} has {m}.",
+            remedy="Pass as many items in each batched input, or leave one out of in_axes.",
         )
-    return container, size
+    return BatchError(
+        f"{first} and {name} are batches in different containers.",
+        remedy="Pass all batches in one kind of container: lists, tuples, or dicts of the same keys.",
+    )

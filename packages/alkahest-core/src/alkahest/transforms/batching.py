@@ -8,10 +8,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from alkahest.base import trees
-from alkahest.base.avals import DeepAVal, StrAVal, deepened
+from alkahest.base.avals import DeepAVal, FloatAVal, StrAVal, deepened
 from alkahest.base.zero import Zero, is_zero
 from alkahest.errors import OperandTypeError
-from alkahest.ir.code import accepts, runners
+from alkahest.ir.code import accepts, as_float, runners
 from alkahest.ir.columns import one_level
 from alkahest.ir.ir import IR, Flow, IRVar, broadcast_prefix, check_ir, ir_type
 from alkahest.machine.machine import Machine
@@ -131,11 +131,12 @@ class _Batch:
         leaves = trees.leaves(ir.in_ir_tree)
         self.axes = tuple(like(ir.in_ir_tree, in_axes))
         values = like(ir.in_ir_tree, in_tree)
-        self.container, self.size = open_batch(values, self.axes)
+        names = ["args" + "".join([f"[{part!r}]" for part in path]) for path in trees.paths(ir.in_ir_tree)]
+        self.container, self.size = open_batch(values, self.axes, names)
         columns = [one_level(v)[0] if axis else v for v, axis in zip(values, self.axes, strict=True)]
         for k, (leaf, axis) in enumerate(zip(leaves, self.axes, strict=True)):
             if axis:
-                _check_column(leaf, columns[k], k)
+                columns[k] = _checked_column(leaf, columns[k], names[k])
         ir, columns, axes = _specialised(ir, columns, self.axes)
         self.out_treedef = trees.structure(ir.out_ir_tree)
         self.run = Run(ir, sync=sync)
@@ -161,15 +162,18 @@ class _Batch:
             details["partial"] = rows  # pyright: ignore[reportUnknownMemberType]
 
 
-def _check_column(leaf: Any, column: Sequence[Any], k: int) -> None:
-    if leaf.depth or not isinstance(leaf, IRVar):
-        return
+def _checked_column(leaf: Any, column: list[Any], name: str) -> list[Any]:
+    if leaf.__class__ is not IRVar or leaf.depth:
+        return column
     for i, value in enumerate(column):
         if value.__class__ is not Zero and not accepts(leaf, value):
             raise OperandTypeError(
-                f"item {i} of batched input {k} is a {type(value).__name__} where the program takes {leaf.aval.label}.",
+                f"item {i} of {name} has type {type(value).__name__} where the program takes {leaf.aval.label}.",
                 remedy=f"Pass a batch of {leaf.aval.label}, as in the example the program was traced with.",
             )
+    if isinstance(leaf.aval, FloatAVal):
+        return [as_float(value) if value.__class__ is int else value for value in column]
+    return column
 
 
 def _specialised(ir: IR, columns: list[Any], axes: tuple[bool, ...]) -> tuple[IR, list[Any], tuple[bool, ...]]:

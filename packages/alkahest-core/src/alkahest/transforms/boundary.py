@@ -24,7 +24,7 @@ from alkahest.transforms.custom_rules import (
 from alkahest.transforms.plans import expansions
 
 _TYPES: dict[Any, AVal] = {str: STR, int: INT, float: FLOAT, bool: BOOL}
-_MISSING = object()
+MISSING = object()
 
 
 class CustomFunction:
@@ -41,8 +41,8 @@ class CustomFunction:
             )
         functools.update_wrapper(self, func, updated=())
         self.func = func
-        self.out: Any = None if out is _MISSING else _avals_of_types(out)
-        self.opaque = out is not _MISSING
+        self.out = out
+        self.opaque = out is not MISSING
         self._own: set[str] = set()
         self._own_async: set[str] = set()
         self._bodies: dict[Any, IR] = {}
@@ -140,7 +140,7 @@ def custom(
 
 
 def custom(
-    func: Any = None, /, *, out: Any = _MISSING, waits: bool = False, keep: bool = False, memoizable: bool = True
+    func: Any = None, /, *, out: Any = MISSING, waits: bool = False, keep: bool = False, memoizable: bool = True
 ) -> Any:
     """Make a function one equation of programs, which transforms can be given rules for.
 
@@ -170,20 +170,18 @@ def custom(
     ('HELLO!', ("too loud (of 'HELLO')",))
     """
 
+    avals = out if out is MISSING else trees.map_leaves(_aval_of_type, out)
+
     def wrap(given: Any) -> CustomFunction:
-        return CustomFunction(given, out, waits=waits, keep=keep, memoizable=memoizable)
+        return CustomFunction(given, avals, waits=waits, keep=keep, memoizable=memoizable)
 
     return wrap if func is None else wrap(func)
 
 
 def _prim_name(func: Any) -> str:
-    """Return the function's name, with its module where a primitive is called the same: tapes look rules up by name."""
+    """Return the function's name, with its module where a registered primitive is called the same: tapes go by name."""
     name = getattr(func, "__name__", type(func).__name__)
-    return f"{func.__module__}.{name}" if name in impl_rules else name
-
-
-def _avals_of_types(out: Any) -> Any:
-    return trees.map_leaves(_aval_of_type, out)
+    return f"{func.__module__}.{name}" if is_registered(name) else name
 
 
 def _aval_of_type(leaf: Any) -> AVal:

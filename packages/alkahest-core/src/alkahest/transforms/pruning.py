@@ -184,14 +184,13 @@ def _effects_of(ir: IR) -> set[Prim]:
 # ----------------------------------------------------------------------------------- equations that hold programs
 
 
-def _at(tree: Any, flags: Sequence[bool]) -> Any:
-    """Return `tree` with None in place of the leaves that are not flagged."""
-    return tree if all(flags) else _filled(tree, flags, lambda _: None)
-
-
-def _filled(tree: Any, flags: Sequence[bool], other: Any) -> Any:
-    leaves, treedef = trees.flatten(tree)
-    return treedef.unflatten([leaf if flag else other(leaf) for leaf, flag in zip(leaves, flags, strict=True)])
+def _cut(tree: Any, like: Any, flags: Sequence[bool]) -> Any:
+    """Return `tree` with None where a leaf of `like` is not flagged, for all that stands there."""
+    if all(flags):
+        return tree
+    treedef = trees.structure(like)
+    parts = treedef.flatten_up_to(tree)
+    return treedef.unflatten([part if flag else None for part, flag in zip(parts, flags, strict=True)])
 
 
 def _spread(tree: Any, like: Any, flags: Sequence[bool]) -> Flags:
@@ -213,7 +212,7 @@ def _without_inputs(ir: IR, needed: Flags) -> IR:
         return ir
     key = ("inputs", needed)
     if key not in ir.derived:
-        ir.derived[key] = IR(ir.ir_eqns, _at(ir.in_ir_tree, needed), ir.out_ir_tree, ordered=ir.ordered)
+        ir.derived[key] = IR(ir.ir_eqns, _cut(ir.in_ir_tree, ir.in_ir_tree, needed), ir.out_ir_tree, ordered=ir.ordered)
     return ir.derived[key]
 
 
@@ -235,8 +234,8 @@ def _dce_switch(eqn: IREqn, out_used: Any) -> tuple[IREqn, Any]:
     given = _spread(operands, first.in_ir_tree, needed)
     changed = _changed(
         eqn,
-        (key, _at(operands, given)),
-        _at(eqn.out_ir_tree, _spread(eqn.out_ir_tree, first.out_ir_tree, flags)),
+        (key, _cut(operands, first.in_ir_tree, needed)),
+        _cut(eqn.out_ir_tree, first.out_ir_tree, flags),
         branches={name: _without_inputs(ir, needed) for name, (ir, _) in made.items()},
     )
     return changed, (True, _in_used(operands, given))
@@ -283,8 +282,8 @@ def _dce_gather(eqn: IREqn, out_used: Any) -> tuple[IREqn, Any]:
         pruned, needed = _prune(ir, wanted, True)
         given = _spread(args, ir.in_ir_tree, needed)
         irs.append(_without_inputs(pruned, needed))
-        ins.append(_at(args, given))
-        outs.append(_at(out, _spread(out, ir.out_ir_tree, wanted)))
+        ins.append(_cut(args, ir.in_ir_tree, needed))
+        outs.append(_cut(out, ir.out_ir_tree, wanted))
         flags.append(_in_used(args, given))
     return _changed(eqn, tuple(ins), tuple(outs), irs=tuple(irs)), tuple(flags)
 
@@ -299,12 +298,12 @@ def _dce_batch_call(eqn: IREqn, out_used: Any) -> tuple[IREqn, Any]:
     given = _spread(eqn.in_ir_tree, ir.in_ir_tree, needed)
     changed = _changed(
         eqn,
-        _at(eqn.in_ir_tree, given),
-        _at(eqn.out_ir_tree, _spread(eqn.out_ir_tree, ir.out_ir_tree, wanted)),
+        _cut(eqn.in_ir_tree, ir.in_ir_tree, needed),
+        _cut(eqn.out_ir_tree, ir.out_ir_tree, wanted),
         ir=_without_inputs(pruned, needed),
     )
     if not all(needed):
-        changed = changed.using(in_axes=_at(eqn.params["in_axes"], needed))
+        changed = changed.using(in_axes=_cut(eqn.params["in_axes"], ir.in_ir_tree, needed))
     return changed, _in_used(eqn.in_ir_tree, given)
 
 
@@ -314,8 +313,8 @@ def _dce_weighted_call(eqn: IREqn, out_used: Any) -> tuple[IREqn, Any]:
     wanted = _gathered(out_used[0], ir.out_ir_tree, trees.leaves(out_used[0]))
     pruned, needed = _prune(ir, wanted, True)
     given = _spread(eqn.in_ir_tree, ir.in_ir_tree, needed)
-    outs = _at(out, _spread(out, ir.out_ir_tree, wanted)), weight
-    changed = _changed(eqn, _at(eqn.in_ir_tree, given), outs, ir=_without_inputs(pruned, needed))
+    outs = _cut(out, ir.out_ir_tree, wanted), weight
+    changed = _changed(eqn, _cut(eqn.in_ir_tree, ir.in_ir_tree, needed), outs, ir=_without_inputs(pruned, needed))
     return changed, _in_used(eqn.in_ir_tree, given)
 
 
@@ -330,8 +329,8 @@ def _dce_pushforward_call(eqn: IREqn, out_used: Any) -> tuple[IREqn, Any]:
     wanted = _either(_gathered(out_used[0], ir.out_ir_tree, trees.leaves(out_used[0])), flows)
     pruned, needed = _prune(ir, wanted, True)
     flowing = any(flows) or bool(_effects_of(ir))
-    kept = tuple([_at(part, _spread(part, ir.in_ir_tree, needed)) for part in (primals, tangents)])
-    outs = tuple([_at(part, _spread(part, ir.out_ir_tree, wanted)) for part in eqn.out_ir_tree])
+    kept = tuple([_cut(part, ir.in_ir_tree, needed) for part in (primals, tangents)])
+    outs = tuple([_cut(part, ir.out_ir_tree, wanted) for part in eqn.out_ir_tree])
     if not flowing:
         kept = kept[0], trees.map_leaves(zeroof, kept[1])
     changed = _changed(eqn, kept, outs, ir=_without_inputs(pruned, needed))
@@ -356,10 +355,10 @@ def _dce_pullback_call(eqn: IREqn, out_used: Any) -> tuple[IREqn, Any]:
     out, flows = eqn.out_ir_tree
     given = _spread(primals, ir.in_ir_tree, needed)
     ins = (
-        _at(primals, given),
-        trees.map_leaves(zeroof, _at(cotangents, _spread(cotangents, ir.out_ir_tree, wanted))),
+        _cut(primals, ir.in_ir_tree, needed),
+        trees.map_leaves(zeroof, _cut(cotangents, ir.out_ir_tree, wanted)),
     )
-    outs = _at(out, _spread(out, ir.out_ir_tree, wanted)), _at(flows, _spread(flows, ir.in_ir_tree, needed))
+    outs = _cut(out, ir.out_ir_tree, wanted), _cut(flows, ir.in_ir_tree, needed)
     changed = _changed(eqn, ins, outs, ir=_without_inputs(pruned, needed))
     nothing = [False] * len(trees.leaves(cotangents))
     return changed, (_in_used(primals, given), _in_used(cotangents, nothing))

@@ -16,7 +16,7 @@ from alkahest.ir.boxes import Traced
 from alkahest.ir.checking import checked
 from alkahest.ir.ir import IR, Flow, IREqn, IRVar, check_ir, ir_type
 from alkahest.ir.tracing import TracingInterpreter
-from alkahest.prims.cotangents import accumulated
+from alkahest.prims.cotangents import accumulated, materialized
 from alkahest.prims.derived import all_zero, pull_bwd_p, pull_fwd_p
 from alkahest.prims.rules import Staged, rules
 from alkahest.transforms.calls import batch_call_p, call_ir, copied, flows, pullback_call_p
@@ -239,10 +239,10 @@ def _swept(ir: IR, kinds: Kinds, inner: bool, expected: dict[int, Kinds]) -> tup
             sweep.add(leaf, cotangent)
         sweep.backward()
         found = [sweep.total(leaf) for leaf in leaves]
+        if not inner:
+            found = [_for_input(leaf, cotangent) for leaf, cotangent in zip(leaves, found, strict=True)]
     finally:
         active_interpreter.reset(token)
-    if not inner:
-        found = [_for_input(leaf, cotangent) for leaf, cotangent in zip(leaves, found, strict=True)]
     ins = (treedef.unflatten(boxes), out_treedef.unflatten(incoming))
     outs = (out_treedef.unflatten([sweep.read(leaf) for leaf in out_leaves]), treedef.unflatten(found))
     ordered = None if ir.ordered is None else frozenset(sweep.kept)
@@ -260,12 +260,12 @@ def _incoming(tracer: TracingInterpreter, leaf: Any, kind: str) -> Any:
 
 
 def _for_input(leaf: Any, cotangent: Any) -> Any:
-    """Return the cotangent of an input: words say nothing about a number that was passed in."""
+    """Return the cotangent of an input: a number has a number, and words say nothing about one that was passed in."""
     if leaf.__class__ is not IRVar or cotangent.__class__ is not Traced:
         return cotangent
-    if isinstance(leaf.aval, IntAVal | FloatAVal | BoolAVal) and isinstance(cotangent.var.aval, StrAVal):
-        return Zero(leaf.aval)
-    return cotangent
+    if not isinstance(leaf.aval, IntAVal | FloatAVal | BoolAVal):
+        return cotangent
+    return Zero(leaf.aval) if isinstance(cotangent.var.aval, StrAVal) else materialized(cotangent)
 
 
 # ------------------------------------------------------------------------------------- the higher-order equation

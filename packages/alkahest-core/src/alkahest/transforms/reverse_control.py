@@ -166,10 +166,15 @@ def _batch_backward(primals: Any, kept: Any, cotangent: Any, kinds: Kinds, /, *,
     inner = like(ir.in_ir_tree, backward.out_ir_tree)
     return trees.structure(ir.in_ir_tree).unflatten(
         [
-            (zeroof(z) if is_zero(z) else g if flag else accumulate_items_p.bind(g))
-            for flag, g, z in zip(flags, outs, inner, strict=True)
+            (_all(z, given) if is_zero(z) else g if flag else accumulate_items_p.bind(g))
+            for flag, g, z, given in zip(flags, outs, inner, like(ir.in_ir_tree, primals), strict=True)
         ]
     )
+
+
+def _all(value: Any, given: Any) -> Any:
+    """Return `given`, a value or a batch of them, with `value` in place of each leaf."""
+    return trees.map_leaves(lambda _: value, given)
 
 
 _register(batch_call_p, _batch_forward, _batch_backward)
