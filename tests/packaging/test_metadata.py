@@ -93,7 +93,11 @@ def test_plugins_and_the_command_are_declared():
         if "entry-points" in project
     }
     assert entry_points == {
-        "alkahest-core": {"core": "alkahest.builtin", "c": "alkahest.emitting.plugin"},
+        "alkahest-core": {
+            "core": "alkahest.builtin",
+            "c": "alkahest.emitting.plugin",
+            "litellm": "alkahest.models.plugin",
+        },
         "alkahest-gpu": {"gpu": "alkahest_gpu.plugin"},
         "alkahest-jax": {"jax": "alkahest_jax.plugin"},
         "alkahest-llvm": {"llvm": "alkahest_llvm.plugin"},

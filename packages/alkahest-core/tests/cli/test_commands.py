@@ -131,6 +131,7 @@ def test_plugins_as_json_with_a_broken_one(monkeypatch):
         "hooks": [],
         "backends": [],
         "emitters": [],
+        "executors": [],
     }
     assert "broken_too (failed): OSError: no such library" in run("plugins").output
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import random
 import threading
 
 import pytest
@@ -356,6 +357,28 @@ def test_a_task_cancelled_just_after_it_was_let_in(counting):
 
     asyncio.run(main())
     assert client.complete(HI, "m") == "fine"  # the place and the second call of the budget are there
+
+
+def test_random_cancellation_loses_no_place_and_no_call(counting):
+    provider = counting(latency=0.0005)
+    client = lm_client(provider, max_concurrency=3, budget=Budget(calls=1000))
+
+    async def main(draw):
+        tasks = [asyncio.create_task(client.acomplete(HI, "m")) for _ in range(60)]
+        for task in draw.sample(tasks, 40):
+            await asyncio.sleep(draw.choice([0, 0, 0.0002]))
+            task.cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    seeds = iter(range(4))
+    outcomes = together(4, lambda: asyncio.run(main(random.Random(next(seeds)))))
+    assert {type(r) for results in outcomes for r in results} == {str, asyncio.CancelledError}
+    assert provider.peak == 3
+    left = 1000 - len(provider.requests)
+    provider.peak = provider.latency = 0
+    results = client.complete_many([(HI, "m")] * (left + 9), return_exceptions=True)
+    assert sum(isinstance(r, BudgetError) for r in results) == 9
+    assert len(provider.requests) == 1000
 
 
 def test_a_loop_that_is_closed_with_waiting_tasks_blocks_nobody(counting):

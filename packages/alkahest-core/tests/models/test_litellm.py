@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 
 import pytest
 
@@ -14,9 +15,17 @@ from alkahest.models.budgets import Budget, text_bound
 from alkahest.models.client import lm_client
 from alkahest.models.litellm_executor import COST_MAP, litellm_provider, load
 
-pytest.importorskip("litellm", reason="LiteLLM is not installed: the extra `lm` brings it")
+# Not importorskip: its import, unlike ours, would fetch the table of prices from the network.
+if find_spec("litellm") is None:
+    pytest.skip("LiteLLM is not installed: the extra `lm` brings it", allow_module_level=True)
 
 HI = [{"role": "user", "content": "hi"}]
+
+
+def python(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, *arguments], check=False, capture_output=True, text=True, timeout=120, **options
+    )
 
 
 @pytest.fixture
@@ -154,7 +163,7 @@ print(client.complete(messages, "small"), asyncio.run(client.acomplete(messages,
 def test_a_router(server, tmp_path):
     # In a process of its own: LiteLLM's Router leaves event loops and tasks of LiteLLM's behind.
     server.faults = [server.status(500)]
-    run = subprocess.run([sys.executable, "-c", ROUTER, server.base], capture_output=True, text=True, cwd=tmp_path)
+    run = python("-c", ROUTER, server.base, cwd=tmp_path)
     assert run.stdout.split() == ["hello", "hello", "3"], run.stderr
 
 
@@ -213,9 +222,7 @@ assert "litellm" in sys.modules and {COST_MAP!r} not in os.environ
 
 def test_its_import_reaches_no_network_and_warns_of_nothing(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != COST_MAP}
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", QUIET], capture_output=True, text=True, cwd=tmp_path, env=environment
-    )
+    run = python("-W", "error", "-c", QUIET, cwd=tmp_path, env=environment)
     assert run.returncode == 0, run.stderr
     assert (run.stdout, run.stderr) == ("", "")
 
@@ -223,7 +230,7 @@ def test_its_import_reaches_no_network_and_warns_of_nothing(tmp_path):
 def test_what_the_user_chose_for_the_table_of_prices_stays(tmp_path):
     code = f"import os; from alkahest.models.litellm_executor import load; load(); print(os.environ[{COST_MAP!r}])"
     chosen = {**os.environ, COST_MAP: "true"}
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=chosen)
+    run = python("-c", code, cwd=tmp_path, env=chosen)
     assert run.stdout.strip() == "true"
 
 
@@ -257,7 +264,5 @@ for _ in range(2):
 
 
 def test_a_process_that_used_it_ends_quietly(server, tmp_path):
-    run = subprocess.run(
-        [sys.executable, "-c", ENDING, server.base], capture_output=True, text=True, cwd=tmp_path, timeout=120
-    )
+    run = python("-c", ENDING, server.base, cwd=tmp_path)
     assert (run.returncode, run.stdout, run.stderr) == (0, "hello\n" * 3, "")

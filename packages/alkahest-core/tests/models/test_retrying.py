@@ -3,8 +3,8 @@
 import asyncio
 import pickle
 import time
-from email.utils import format_datetime, formatdate
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime, formatdate
 from types import SimpleNamespace
 
 import pytest

@@ -10,7 +10,7 @@ import pytest
 from alkahest.errors import BackendUnavailableError, DuplicateBackendError, MissingPackageError
 from alkahest.plugins import manager
 from alkahest.plugins.hookspecs import hookimpl
-from alkahest.plugins.infos import BackendInfo, Cost, EmitterInfo
+from alkahest.plugins.infos import BackendInfo, Cost, EmitterInfo, ExecutorInfo
 from alkahest.plugins.manager import BUILTINS, GROUP, Plugins, load_factory
 
 FREE = Cost(setup=0.0, per_node=0.0, launch=0.0, per_op=0.0)
@@ -179,18 +179,20 @@ def test_a_stranger_cannot_take_the_name_of_a_builtin():
 @pytest.mark.parametrize(
     ("setting", "statuses"),
     [
-        ("", {"core": "loaded", "c": "disabled", "a": "disabled", "b": "disabled"}),
-        ("a", {"core": "loaded", "c": "disabled", "a": "loaded", "b": "disabled"}),
-        (" a , c ", {"core": "loaded", "c": "loaded", "a": "loaded", "b": "disabled"}),
-        ("a,zzz", {"core": "loaded", "c": "disabled", "a": "loaded", "b": "disabled", "zzz": "failed"}),
+        ("", {}),
+        ("a", {"a": "loaded"}),
+        (" a , c ", {"c": "loaded", "a": "loaded"}),
+        ("litellm", {"litellm": "loaded"}),
+        ("a,zzz", {"a": "loaded", "zzz": "failed"}),
     ],
 )
 def test_allow_list(monkeypatch, setting, statuses):
+    statuses = {"core": "loaded", **dict.fromkeys(("c", "litellm", "a", "b"), "disabled"), **statuses}
     monkeypatch.setenv("ALKAHEST_PLUGINS", setting)
     plugins = Plugins([Point("a", module()), Point("b", raising(AssertionError("must not be imported")))])
     assert {r.name: r.status for r in plugins.records} == statuses
     if "zzz" in statuses:
-        assert "not installed; installed are a, b, c, core" in record(plugins, "zzz").detail
+        assert "not installed; installed are a, b, c, core, litellm" in record(plugins, "zzz").detail
 
 
 # -- what plugins offer
@@ -203,9 +205,48 @@ def test_backends_and_emitters_by_name():
     plugins = Plugins([Point("p", plugin)])
     assert {"one", "two"} <= set(plugins.backends())
     assert plugins.emitters()["rpn"] is text
-    assert plugins.offers("p") == {"backends": ("one", "two"), "emitters": ("rpn",)}
+    assert plugins.offers("p") == {"backends": ("one", "two"), "emitters": ("rpn",), "executors": ()}
     assert record(plugins, "p").hooks == ("alkahest_backends", "alkahest_emitters")
-    assert plugins.offers("nobody") == {"backends": (), "emitters": ()}
+    assert plugins.offers("nobody") == {"backends": (), "emitters": (), "executors": ()}
+
+
+def executing(*infos):
+    return module(alkahest_executors=lambda: list(infos))
+
+
+def speaker(name, **changes):
+    return ExecutorInfo(name=name, **({"factory": "package.module:provider", "description": "d"} | changes))
+
+
+def test_executors_by_name():
+    mine = speaker("mine", models=("mine/*",))
+    plugins = Plugins([Point("p", executing(mine))])
+    assert plugins.executors()["mine"] is mine
+    assert set(plugins.executors()) == {"local", "litellm", "mine"}
+    assert plugins.offers("p")["executors"] == ("mine",)
+    assert plugins.offers("core") == {"backends": ("interpreter",), "emitters": (), "executors": ("local",)}
+
+
+def test_two_executors_of_one_name_name_both_distributions():
+    plugins = Plugins([Point("a", executing(speaker("local")))])
+    with pytest.raises(DuplicateBackendError, match=r"executor 'local': alkahest-core .* and alkahest-a"):
+        plugins.executors()
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        (speaker("x", models="x/*"), "a str as models, not a tuple of patterns"),
+        (speaker("x", models=["x/*"]), "a list as models"),
+        (speaker("x", models=(7,)), "a tuple as models"),
+        (speaker("x", factory="package.module"), "'package.module:attribute'"),
+        ("x", "a str in it, not ExecutorInfo"),
+    ],
+)
+def test_a_wrong_executor_is_recorded(info, said):
+    plugins = Plugins([Point("bad", executing(info)), Point("good", executing(speaker("mine")))])
+    assert set(plugins.executors()) == {"local", "litellm", "mine"}
+    assert said in record(plugins, "bad").detail
 
 
 def test_two_backends_of_one_name_name_both_distributions():

@@ -4,6 +4,9 @@ import asyncio
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from alkahest.base.interpreter import Interpreter, active_interpreter, using_interpreter
 from alkahest.base.rules import batch_rules
 from alkahest.base.zero import Zero
@@ -15,8 +18,6 @@ from alkahest.transforms.batching import batch
 from alkahest.transforms.forward import pushforward
 from alkahest.transforms.intercept import collect
 from alkahest.transforms.reverse import pullback
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 class Log(Interpreter):

@@ -240,7 +240,9 @@ def _columns(ir_tree, rows):
 def _item(ir_tree, tree, k):
     leaves, treedef = trees.flatten(ir_tree)
     columns = treedef.flatten_up_to(tree)
-    return treedef.unflatten([c[k] if is_irvar(leaf) else leaf for leaf, c in zip(leaves, columns, strict=True)])
+    columns = [leaf if not is_irvar(leaf) else c for leaf, c in zip(leaves, columns, strict=True)]
+    entries = [c[k] if is_irvar(leaf) and not is_zero(c) else c for leaf, c in zip(leaves, columns, strict=True)]
+    return treedef.unflatten(entries)
 
 
 def _outputs(ir_tree, rows):
@@ -303,21 +305,27 @@ def decided(chain):
 
 
 def normal(tree):
-    """Return a tree that compares: rounded numbers, and one symbolic zero for a batch of nothing else."""
+    """Return a tree that compares: rounded numbers, zeros by value, and one zero for a batch of nothing else."""
     if isinstance(tree, list) and tree:
         entries = [normal(entry) for entry in tree]
-        return entries[0] if all(is_zero(e) and e == entries[0] for e in entries) else entries
+        return entries[0] if all(not e and e == entries[0] for e in entries) else entries
     if isinstance(tree, tuple):
         return tuple([normal(entry) for entry in tree])
     if isinstance(tree, dict):
         return {key: normal(entry) for key, entry in tree.items()}
     if isinstance(tree, Pair):
         return Pair(normal(tree.left), normal(tree.right))
+    if is_zero(tree):
+        return materialize(tree)
     return round(tree, 9) if type(tree) is float else tree
 
 
 CHAINS = [c for n in (1, 2) for c in itertools.product(TRANSFORMS, repeat=n)]
-LONG = [c for c in itertools.product(TRANSFORMS, repeat=3) if c.count("pull") + c.count("push") < 3]
+LONG = [
+    c
+    for c in itertools.product(TRANSFORMS, repeat=3)
+    if c.count("sched") + c.count("dce") + c.count("weighted") < 2 and len({"push", "pull"} & {*c}) < 2 or c[1] == "batch"
+]
 
 
 def check_chain(program, chain):

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from alkahest.base.interpreter import EVAL, Interpreter, active_interpreter, active_tags, using_interpreter
 from alkahest.base.prim import Prim
 from alkahest.errors import MarkError, TracedValueError
@@ -12,6 +13,7 @@ from alkahest.prims.control import switch
 from alkahest.prims.rules import rules
 from alkahest.prims.text import concat, concat_p, format
 from alkahest.transforms.batching import batch
+from alkahest.transforms.intercept import collect
 from alkahest.transforms.memory import memoize
 from alkahest.transforms.scheduling import sched
 from alkahest.transforms.tagging import fold, tag
@@ -226,7 +228,7 @@ def test_memoize_and_fold_nest_in_either_order():
         return concat(x, *words)
 
     def outside(x):
-        with memoize() as memo:
+        with collect(collection=...), memoize() as memo:
             with fold():
                 first = slow_p.bind("b")
             with fold():

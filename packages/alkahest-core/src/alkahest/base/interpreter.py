@@ -37,7 +37,7 @@ class Interpreter(ABC):
     'HELLO YOU'
     """
 
-    parent: Interpreter | None = None
+    parent: Any = None  # the interpreter to hand on to
 
     @abstractmethod
     def interpret(self, prim: Prim, in_tree: Any, /, **params: Any) -> Any:
@@ -58,7 +58,7 @@ class Interpreter(ABC):
     @property
     def ordered(self) -> bool:
         """Whether items of a batch must come by in the order of their index."""
-        return self.parent is not None and self.parent.ordered
+        return self.parent is not None and bool(self.parent.ordered)
 
 
 class EvalInterpreter(Interpreter):

@@ -54,12 +54,15 @@ class RuleTable:
         self._rules: dict[Prim, Any] = {}
         self._async: dict[Prim, Any] = {}
         self._by_name: dict[str, Any] = {}
+        self._owners: dict[str, Prim] = {}
 
     def set(self, prim: Prim, rule: Any, /, *, replace: bool = False) -> Any:
         """Attach `rule` to `prim` and return it; a second rule needs `replace=True`."""
         with _lock:
             self._put(self._rules, prim, rule, replace, self.kind)
-            self._by_name[prim.name] = rule
+            # The first primitive of a name keeps it: a user's primitive may be called as a scalar one is.
+            if self._owners.setdefault(prim.name, prim) is prim:
+                self._by_name[prim.name] = rule
         return rule
 
     def aset(self, prim: Prim, rule: Any, /, *, replace: bool = False) -> Any:

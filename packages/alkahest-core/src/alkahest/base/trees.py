@@ -19,6 +19,9 @@ TreeDef = Any  # optree.PyTreeSpec, comparable and picklable
 
 _lock = threading.Lock()
 _plain: set[type] = {str, int, float, bool, bytes, complex}  # types known to be leaves
+_leaves: set[type] = {str, int, float, bool}  # those of them that nobody can register as structures
+_known: dict[int, TreeDef] = {}  # the structures of flat tuples by length, and of a leaf at -1: the most frequent ones
+_SHORT = 8
 
 
 class Leaf:
@@ -34,6 +37,26 @@ def register_leaf(cls: type) -> None:
 
 def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
     """Return the leaves of `tree`, dict entries in order of their keys, and its structure; None holds no leaf."""
+    cls = tree.__class__
+    if cls in _leaves:
+        known = _known.get(-1)
+        return ([tree], known) if known is not None else _learn(tree, -1)
+    if cls is not tuple or len(tree) > _SHORT:
+        return _flatten(tree)
+    for part in tree:
+        if part.__class__ not in _leaves:
+            return _flatten(tree)
+    known = _known.get(len(tree))
+    return (list(tree), known) if known is not None else _learn(tree, len(tree))
+
+
+def _learn(tree: Any, key: int) -> tuple[list[Any], TreeDef]:
+    found, treedef = _flatten(tree)
+    _known[key] = treedef
+    return found, treedef
+
+
+def _flatten(tree: Any) -> tuple[list[Any], TreeDef]:
     import optree
 
     while True:
@@ -63,6 +86,8 @@ def _unknown_dataclasses(found: list[Any]) -> bool:
                 again = True
             else:
                 _plain.add(cls)
+                if issubclass(cls, Leaf):
+                    _leaves.add(cls)
     return again
 
 

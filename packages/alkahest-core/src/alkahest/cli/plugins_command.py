@@ -25,7 +25,7 @@ def plugins_command(as_json: bool) -> None:
     if as_json:
         print_json({"plugins": described, "problems": problems})
         return
-    headings = ("plugin", "distribution", "status", "tiers", "formats", "hooks")
+    headings = ("plugin", "distribution", "status", "tiers", "formats", "models", "hooks")
     print_table(headings, [_row(entry) for entry in described])
     for entry in described:
         if entry["detail"]:
@@ -44,7 +44,7 @@ def ask(found: Plugins) -> tuple[PluginRecord, ...]:
 def duplicates(found: Plugins) -> list[str]:
     """Return an error for each kind of thing that two plugins offer under one name."""
     problems: list[str] = []
-    for kind in (found.backends, found.emitters):
+    for kind in (found.backends, found.emitters, found.executors):
         try:
             kind()
         except DuplicateBackendError as error:
@@ -60,6 +60,6 @@ def _describe(found: Plugins, record: PluginRecord) -> dict[str, Any]:
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     distribution = f"{entry['distribution']} {entry['version']}".strip()
-    offers = [", ".join(entry[kind]) for kind in ("backends", "emitters")]
+    offers = [", ".join(entry[kind]) for kind in ("backends", "emitters", "executors")]
     hooks = ", ".join(hook.removeprefix("alkahest_") for hook in entry["hooks"])
     return entry["name"], distribution, entry["status"], *offers, hooks

@@ -7,7 +7,7 @@ from typing import Any
 
 from alkahest import settings
 from alkahest.base import trees
-from alkahest.base.avals import FLOAT, INT, AVal, find_aval
+from alkahest.base.avals import FLOAT, INT, find_aval
 from alkahest.base.interpreter import box_types
 from alkahest.base.rules import abstract_rules, version
 from alkahest.base.zero import Zero
@@ -139,11 +139,7 @@ def _fits(leaf: Any, wanted: Any) -> bool:
     """Tell whether an output may stand where the abstract rule says `wanted`: a variable for a known value may."""
     if leaf.__class__ is IRVar and isinstance(leaf.source, Flow):
         return True  # feedback on a value of any type may be a text
-    if leaf.__class__ is Zero:
-        return True
-    have, want = _aval(leaf), _aval(wanted)
+    if leaf.__class__ is Zero or wanted.__class__ is Zero:
+        return True  # nothing flows, in whatever type
+    have, want = find_aval(ir_type(leaf)), find_aval(ir_type(wanted))
     return have is None or want is None or have == want or (have == FLOAT and want == INT)
-
-
-def _aval(leaf: Any) -> AVal | None:
-    return find_aval(ir_type(leaf))

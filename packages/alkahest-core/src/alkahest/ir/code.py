@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from alkahest.base import trees
@@ -33,18 +35,14 @@ class Shape:
     def __init__(self, slots: list[int], treedef: Any) -> None:
         self.slots = slots
         self.treedef = treedef
-        self.groups: list[list[int]] = []
-        self.kind = TREE
-        example: Any = treedef.unflatten(slots)
+        self.groups: list[list[int]] = _NO_GROUPS
         if treedef.is_leaf():
             self.kind = ONE
-        elif type(example) is tuple:
-            parts = list(cast("tuple[Any, ...]", example))
-            if all([type(part) is int for part in parts]):
-                self.kind = FLAT
-            elif all([type(part) is tuple and all([type(p) is int for p in part]) for part in parts]):
-                self.kind = GROUPS
-                self.groups = [list(part) for part in parts]
+            return
+        self.kind, lengths = _kind(treedef)
+        if self.kind == GROUPS:
+            rest = iter(slots)
+            self.groups = [list(islice(rest, n)) for n in lengths]
 
     def build(self, env: list[Any]) -> Any:
         """Return the structure filled with the values of its slots."""
@@ -80,20 +78,37 @@ class Shape:
             ) from None
 
 
+_NO_GROUPS: list[list[int]] = []
+
+
+@lru_cache(maxsize=512)
+def _kind(treedef: Any) -> tuple[int, tuple[int, ...]]:
+    """Return how the leaves of a structure are put together, and the lengths of tuples in a tuple."""
+    example: Any = treedef.unflatten([0] * treedef.num_leaves)
+    if type(example) is not tuple:
+        return TREE, ()
+    parts = list(cast("tuple[Any, ...]", example))
+    if all([type(part) is int for part in parts]):
+        return FLAT, ()
+    if all([type(part) is tuple and all([type(p) is int for p in part]) for part in parts]):
+        return GROUPS, tuple([len(part) for part in parts])
+    return TREE, ()
+
+
 class Slots:
     """Numbers the variables and literals of a program."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []  # literals; None where a variable's value will be
-        self._of: dict[int, int] = {}
+        self._of: dict[IRVar, int] = {}
 
     def define(self, leaf: Any) -> int:
         """Return a new slot, for a variable that is defined here or a literal."""
         if leaf.__class__ is not IRVar:
             return self.literal(leaf)
-        if leaf.id in self._of:
+        if leaf in self._of:
             raise ProgramError(f"{leaf!r} is defined twice.", remedy="Give every equation output variables of its own.")
-        self._of[leaf.id] = len(self.values)
+        self._of[leaf] = len(self.values)
         self.values.append(None)
         return len(self.values) - 1
 
@@ -101,7 +116,7 @@ class Slots:
         """Return the slot of a variable or literal that is used."""
         if leaf.__class__ is not IRVar:
             return self.literal(leaf)
-        slot = self._of.get(leaf.id)
+        slot = self._of.get(leaf)
         if slot is None:
             raise ProgramError(
                 f"{leaf!r} is used and not defined before.",

@@ -80,7 +80,7 @@ class IREqn:
     `**eqn.params`. `where` is the place in the user's text, (file, line), where it is known.
     """
 
-    __slots__ = ("_in", "_out", "in_ir_tree", "out_ir_tree", "params", "prim", "tags", "where")
+    __slots__ = ("_in", "_in_vars", "_out", "_out_vars", "in_ir_tree", "out_ir_tree", "params", "prim", "tags", "where")
 
     def __init__(
         self,
@@ -102,6 +102,8 @@ class IREqn:
         self.where = where
         self._in: tuple[list[Any], Any] | None = None
         self._out: tuple[list[Any], Any] | None = None
+        self._in_vars: list[IRVar] | None = None
+        self._out_vars: list[IRVar] | None = None
 
     @property
     def ins(self) -> list[Any]:
@@ -112,6 +114,20 @@ class IREqn:
     def outs(self) -> list[Any]:
         """The leaves of the outputs: variables and literals."""
         return self.out_parts()[0]
+
+    @property
+    def in_vars(self) -> list[IRVar]:
+        """The variables among the leaves of the inputs."""
+        if self._in_vars is None:
+            self._in_vars = [leaf for leaf in self.ins if leaf.__class__ is IRVar]
+        return self._in_vars
+
+    @property
+    def out_vars(self) -> list[IRVar]:
+        """The variables among the leaves of the outputs."""
+        if self._out_vars is None:
+            self._out_vars = [leaf for leaf in self.outs if leaf.__class__ is IRVar]
+        return self._out_vars
 
     def in_parts(self) -> tuple[list[Any], Any]:
         """Return the leaves and the structure of the inputs."""

@@ -82,7 +82,7 @@ def _program(ir: IR, known: Mapping[int, int]) -> Pieces:
     args = _as_tuple(ir.in_ir_tree)
     lines: list[Pieces] = [[*writer.listed(args, define=True), ":" if ir.ordered is None else ", scheduled:"]]
     for position, eqn in enumerate(ir.ir_eqns):
-        lines += writer.equation(eqn, " # in order" if ir.ordered and position in ir.ordered else "")
+        lines += writer.equation(eqn, "  # in order" if ir.ordered and position in ir.ordered else "")
     lines.append(["  return ", *writer.tree(ir.out_ir_tree)])
     pieces: Pieces = []
     for line in lines:
@@ -266,7 +266,10 @@ def _literal(leaf: Any) -> str:
     name = getattr(leaf, "__name__", None)
     if callable(leaf) and isinstance(name, str):
         return name
-    return _short(_ADDRESS.sub("", repr(leaf)))
+    try:
+        return _short(_ADDRESS.sub("", repr(leaf)))
+    except ValueError:  # Python writes no integer of thousands of digits in decimal
+        return _short(f"{leaf:#x}") if isinstance(leaf, int) else f"<{type(leaf).__name__}>"
 
 
 def _type(var: IRVar) -> str:

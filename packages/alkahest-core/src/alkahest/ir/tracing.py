@@ -17,6 +17,7 @@ from alkahest.errors import OperandTypeError, TracedValueError, TraceError
 from alkahest.ir.boxes import Traced
 from alkahest.ir.ir import IR, IREqn, IRVar, broadcast_prefix
 
+Parts = tuple[list[Any], Any]  # leaves and structure
 _SIMPLE = frozenset({str, int, float, bool, type(None)})
 
 
@@ -50,36 +51,36 @@ class TracingInterpreter(Interpreter):
                 avals.append(leaf)
                 ins.append(leaf)
         for name, value in params.items():
-            if value.__class__ not in _SIMPLE and value != ():
+            if value.__class__ not in _SIMPLE:
                 _check_param(prim, name, value)
         out = abstract_rules.get(prim)(treedef.unflatten(avals), **params)
         return self._append(prim, (ins, treedef), out, params)
 
-    def _append(self, prim: Prim, ins: tuple[list[Any], Any], out: Any, params: dict[str, Any]) -> Any:
+    def _append(self, prim: Prim, ins: Parts, out: Any, params: dict[str, Any]) -> Any:
+        if isinstance(out, AVal):  # by far the most frequent
+            var = _variable(out)
+            self._add(prim, ins, (var, ([var], trees.structure(var))), params)
+            return Traced(var, self)
         out_leaves, out_treedef = trees.flatten(out)
         out_vars: list[Any] = []
         boxes: list[Any] = []
         for leaf in out_leaves:
             if isinstance(leaf, AVal):
-                var = _variable(leaf)
-                box = Traced(var, self)
+                box = Traced(_variable(leaf), self)
                 out_vars.append(box.var)
                 boxes.append(box)
             else:
                 out_vars.append(leaf)
                 boxes.append(leaf)
-        eqn = IREqn(
-            prim,
-            ins[1].unflatten(ins[0]),
-            out_treedef.unflatten(out_vars),
-            params,
-            active_tags.get(),
-            where=self.where or _caller(),
-        )
-        eqn._in = ins
-        eqn._out = (out_vars, out_treedef)
-        self.eqns.append(eqn)
+        self._add(prim, ins, (out_treedef.unflatten(out_vars), (out_vars, out_treedef)), params)
         return out_treedef.unflatten(boxes)
+
+    def _add(self, prim: Prim, ins: Parts, outs: tuple[Any, Parts], params: dict[str, Any]) -> None:
+        where = self.where or _caller()
+        eqn = IREqn(prim, ins[1].unflatten(ins[0]), outs[0], params, active_tags.get(), where=where)
+        eqn._in = ins
+        eqn._out = outs[1]
+        self.eqns.append(eqn)
 
     async def ainterpret(self, prim: Prim, in_tree: Any, /, **params: Any) -> Any:
         """Append the equation, as `interpret` does."""
@@ -117,6 +118,10 @@ def _check_literal(leaf: Any, prim: Prim | None) -> None:
 def _check_param(prim: Prim, name: str, value: Any) -> None:
     if value.__class__ is Prim or value.__class__ is IR:
         return
+    if value.__class__ is tuple or value.__class__ is dict:
+        parts = value.values() if value.__class__ is dict else value
+        if all([part.__class__ in _SIMPLE or (part.__class__ is tuple and not part) for part in parts]):
+            return
     if not any(leaf.__class__ is Traced for leaf in trees.leaves(value)):
         return
     for path, leaf in zip(trees.paths(value), trees.leaves(value), strict=True):
@@ -130,7 +135,7 @@ def _check_param(prim: Prim, name: str, value: Any) -> None:
 
 def _caller() -> tuple[str, int] | None:
     """Return file and line of the innermost frame outside Alkahest."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(3)
     while frame is not None:
         if not frame.f_globals.get("__name__", "").startswith("alkahest."):
             return frame.f_code.co_filename, frame.f_lineno

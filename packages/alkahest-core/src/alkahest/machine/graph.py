@@ -21,14 +21,16 @@ from alkahest.base.rules import (
     push_rules,
 )
 from alkahest.ir.code import Code, Step
-from alkahest.ir.ir import IR
+from alkahest.ir.ir import IR, IREqn, IRVar
 from alkahest.prims.control import switch_p, while_loop_p
 from alkahest.prims.derived import pull_bwd_p, pull_fwd_p, push_p
 from alkahest.prims.groups import waiting_primitives
 from alkahest.prims.rules import BuiltinBatch, DerivedAsyncBatch, DerivedBatch
+from alkahest.transforms.boundary import CustomFunction
 from alkahest.transforms.calls import batch_call_p
+from alkahest.transforms.custom_rules import custom_body
 from alkahest.transforms.hoisting import hoisted
-from alkahest.transforms.plans import derived, flat
+from alkahest.transforms.plans import derived, flat, inlined, like, renamed_leaf, renaming
 
 _APPLIED: dict[Prim, RuleTable] = {push_p: push_rules, pull_fwd_p: pull_fwd_rules, pull_bwd_p: pull_bwd_rules}
 HOLDING = frozenset({switch_p, while_loop_p, batch_call_p})
@@ -36,7 +38,36 @@ HOLDING = frozenset({switch_p, while_loop_p, batch_call_p})
 
 def prepared(ir: IR) -> IR:
     """Return `ir` with higher-order equations written out and nothing repeated that a batch can share."""
-    return hoisted(flat(ir))
+    return hoisted(derived(ir, "opened", lambda: _opened(flat(ir))))
+
+
+def _opened(ir: IR) -> IR:
+    """Return `ir` with the bodies of custom functions in their place, but for those with a batch rule of the user's."""
+    if not any(_is_open(eqn) for eqn in ir.ir_eqns):
+        return ir
+    renamed: dict[int, Any] = {}
+    eqns: list[IREqn] = []
+    kept: list[int] = []
+    for position, eqn in enumerate(ir.ir_eqns):
+        eqn = renaming(eqn, renamed)
+        made, before = [eqn], len(eqns)
+        if _is_open(eqn):
+            body = _opened(flat(custom_body(eqn.params["call"], eqn.in_ir_tree)))
+            made, results = inlined(body, like(body.in_ir_tree, eqn.in_ir_tree))
+            for var, result in zip(like(body.out_ir_tree, eqn.out_ir_tree), results, strict=True):
+                if var.__class__ is IRVar:
+                    renamed[var.id] = result
+            made = [inner.replace(tags=inner.tags | eqn.tags) for inner in made]
+        eqns.extend(made)
+        if ir.ordered is not None and position in ir.ordered:
+            kept.extend(range(before, len(eqns)))
+    out = trees.map_leaves(lambda leaf: renamed_leaf(leaf, renamed), ir.out_ir_tree)
+    return IR(eqns, ir.in_ir_tree, out, ordered=None if ir.ordered is None else frozenset(kept))
+
+
+def _is_open(eqn: IREqn) -> bool:
+    call = eqn.params.get("call")
+    return isinstance(call, CustomFunction) and not call.opaque and not call.has("batch")
 
 
 def waits(prim: Prim, params: Any, sync: bool, awaited: frozenset[Prim] = frozenset()) -> bool:

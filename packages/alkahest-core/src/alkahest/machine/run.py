@@ -62,6 +62,8 @@ class Run:
         self._awake: set[int] = set()
         self._barriers: dict[tuple[int, int], list[Any]] = {}
         self.over = False
+        self.isolate = False  # whether a failure is that of its item alone
+        self.failing = False
         self.out = 0  # jobs under way
         # One of the two, when the first job is launched.
         self._pool: ThreadPoolExecutor | None = None
@@ -124,7 +126,9 @@ class Run:
             self._agenda.append(machine)
 
     def launch(self, machine: Machine, unit: Unit, ids: Sequence[int] | None) -> None:
-        """Start a unit that waits, or whose items go their own ways."""
+        """Start a unit that waits, or whose items go their own ways; nothing more starts once something failed."""
+        if self.failing:
+            return
         node = unit.nodes[0]
         prim = node.step.prim
         if ids is None:
@@ -256,13 +260,21 @@ class Run:
             machine.advance()
 
     def take(self, events: list[Event]) -> None:
-        """Take in what came of jobs; activations that come together go on together."""
+        """Take in what came of jobs: first what went well, so that a failure finds it done."""
+        failed = [event for event in events if event.error is not None]
+        self.out -= len(events)
+        self._went_well([event for event in events if event.error is None])
+        if failed:
+            self.failing = not self.isolate
+            self.settle()
+        for event in failed:
+            self._failed(event)
+
+    def _went_well(self, events: list[Event]) -> None:
+        """Take in the outputs of jobs; activations that come together go on together."""
         groups: dict[tuple[int, int], list[Event]] = {}
         for event in events:
-            self.out -= 1
-            if event.error is not None:
-                self._failed(event)
-            elif event.ids is None:
+            if event.ids is None:
                 for slot, column in zip(event.unit.nodes[0].step.outs.slots, event.columns, strict=True):
                     event.machine.values[slot] = column[0]
                 event.machine.complete(event.unit, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
@@ -12,6 +10,7 @@ from typing import Any, NamedTuple, cast
 from alkahest.errors import AlkahestError, BudgetError, ClientError
 from alkahest.models.admission import Admission, Entry
 from alkahest.models.budgets import Amount, Budget, Estimates
+from alkahest.models.limits import Prices, checked_backoff, checked_prices, number, whole
 from alkahest.models.responses import Answer, Tokens, chat_response, content_of, tokens_of
 from alkahest.models.retrying import Patience, final_error, was_refused
 from alkahest.models.routing import Target, matches, resolver
@@ -19,7 +18,6 @@ from alkahest.models.running import Many, call_within
 from alkahest.models.usage import Meter, Usage
 
 Messages = Sequence[Mapping[str, Any]]
-Prices = Mapping["str | re.Pattern[str]", tuple[float, float]]
 MANY_THREADS = 64
 
 
@@ -74,12 +72,12 @@ class Client:
         prices: Prices | None = None,
     ) -> None:
         self._resolver = resolver(client_or_routes)
-        self._bound = _whole("max_concurrency", max_concurrency, 1)
-        self._patience = Patience(_whole("retries", retries, 0) or 0, *_checked_backoff(backoff))
-        self._timeout = None if timeout is None else _number("timeout", timeout, positive=True)
+        self._bound = whole("max_concurrency", max_concurrency, 1)
+        self._patience = Patience(whole("retries", retries, 0) or 0, *checked_backoff(backoff))
+        self._timeout = None if timeout is None else number("timeout", timeout, positive=True)
         if budget is not None and not isinstance(budget, Budget):
             raise ClientError(f"{budget!r} is no budget.", remedy="Give Budget(calls=…, tokens=…, cost=…).")
-        self._prices = _checked_prices(prices or {})
+        self._prices = checked_prices(prices or {})
         self._budget = budget
         self._estimates = None if budget is None else Estimates(budget)
         self._admission = Admission(self._bound, budget)
@@ -344,47 +342,6 @@ def lm_client(
         budget=budget,
         prices=prices,
     )
-
-
-def _whole(name: str, value: Any, least: int) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
-        return value
-    raise ClientError(
-        f"{name}={value!r} is no whole number of at least {least}.", remedy=f"Give {name}={least} or more."
-    )
-
-
-def _number(name: str, value: Any, *, positive: bool = False) -> float:
-    finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if finite and (value > 0 or (value == 0 and not positive)):
-        return float(value)
-    raise ClientError(
-        f"{name}={value!r} is no number {'above' if positive else 'of at least'} 0.",
-        remedy=f"Give {name} as a finite number.",
-    )
-
-
-def _checked_backoff(backoff: Any) -> tuple[float, float]:
-    first, longest = cast("tuple[Any, Any]", backoff) if _is_pair(backoff) else (backoff, 60.0)
-    first = _number("backoff", first)
-    return first, max(first, _number("backoff", longest))
-
-
-def _checked_prices(prices: Prices) -> tuple[tuple[str | re.Pattern[str], tuple[float, float]], ...]:
-    checked: list[tuple[str | re.Pattern[str], tuple[float, float]]] = []
-    for pattern, price in prices.items():
-        if not isinstance(pattern, str | re.Pattern) or not _is_pair(price):
-            raise ClientError(
-                f"{pattern!r}: {price!r} is no price.",
-                remedy="Give {model: (dollars per million prompt tokens, dollars per million tokens of answers)}.",
-            )
-        prompt, completion = price
-        checked.append((pattern, (_number("a price", prompt), _number("a price", completion))))
-    return tuple(checked)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, tuple | list) and len(cast("Sequence[Any]", value)) == 2
 
 
 # Clients that were entered in this context, each with the one that was active before.

@@ -32,18 +32,23 @@ def litellm_provider(*, api_base: str | None = None, api_key: str | None = None,
     Without any of them, LiteLLM reads the environment variables of each provider (`OPENAI_API_KEY`, …).
     LiteLLM does not retry: `lm_client` does.
 
+        here = litellm_provider(api_base="http://127.0.0.1:8000/v1", api_key="none")
+        with lm_client({"qwen": (here, "openai/qwen3-8b")}):
+            ...
+
     Raises `MissingPackageError` where LiteLLM is not installed, `ClientError` for options that `lm_client` sets.
 
-    >>> from alkahest import lm_client, litellm_provider  # doctest: +SKIP
-    >>> here = litellm_provider(api_base="http://127.0.0.1:8000/v1", api_key="none")  # doctest: +SKIP
-    >>> with lm_client({"qwen": (here, "openai/qwen3-8b")}) as client:  # doctest: +SKIP
-    ...     client.complete([{"role": "user", "content": "hello"}], "qwen")
+    >>> from alkahest import litellm_provider
+    >>> litellm_provider(num_retries=3)
+    Traceback (most recent call last):
+      ...
+    alkahest.errors.ClientError: options of a provider cannot be num_retries. Set retries and timeout in ...
     """
     ours = sorted(OURS & set(options))
     if ours:
         raise ClientError(
-            f"{', '.join(ours)} cannot be options of a provider.",
-            remedy="Retries and time-outs are lm_client's; the model is named in each request, or by a route.",
+            f"options of a provider cannot be {', '.join(ours)}.",
+            remedy="Set retries and timeout in lm_client; requests or routes name the model.",
         )
     if "litellm" not in sys.modules and find_spec("litellm") is None:
         raise _missing()

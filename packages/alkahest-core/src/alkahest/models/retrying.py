@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timezone
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -91,7 +91,7 @@ def _seconds(text: str) -> float | None:
     except ValueError:
         return None
     # A date without a zone is in UTC, as HTTP-dates are.
-    stamp = date if date.tzinfo else date.replace(tzinfo=timezone.utc)  # noqa: UP017
+    stamp = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, stamp.timestamp() - time.time())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alkahest.base import trees
-from alkahest.base.avals import StrAVal, find_aval
+from alkahest.base.avals import AVal, StrAVal, find_aval
 from alkahest.base.prim import Prim
 from alkahest.base.rules import push_rules
 from alkahest.base.zero import Zero, accumulate_cotangents, is_zero, materialize
@@ -108,7 +108,7 @@ def _spread_abstract(in_tree: Any, /, *, prim: Prim, params: Mapping[str, Any]) 
     cotangent, primals = in_tree
     aval = find_aval(cotangent) or StrAVal()
     # Nothing flows into a literal.
-    return trees.map_leaves(lambda leaf: aval if hasattr(leaf, "accepts") else Zero(aval), primals)
+    return trees.map_leaves(lambda leaf: aval if isinstance(leaf, AVal) else Zero(aval), primals)
 
 
 def _spread_push(in_tree: Any, /, **params: Any) -> Any:

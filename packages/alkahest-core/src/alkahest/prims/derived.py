@@ -8,7 +8,7 @@ from typing import Any
 from alkahest.base import trees
 from alkahest.base.avals import OPAQUE, AVal, find_aval
 from alkahest.base.prim import Prim
-from alkahest.base.rules import abstract_rules, pull_bwd_rules, pull_fwd_rules, push_rules
+from alkahest.base.rules import RuleTable, abstract_rules, pull_bwd_rules, pull_fwd_rules, push_rules
 from alkahest.base.zero import Zero, is_zero, zeroof
 from alkahest.errors import RuleError
 from alkahest.prims.rules import Staged, rules, staged
@@ -39,12 +39,17 @@ def zeros_for(tree: Any) -> Any:
     return trees.map_leaves(lambda leaf: leaf if is_zero(leaf) else Zero(find_aval(leaf) or OPAQUE), tree)
 
 
+def either_side(table: RuleTable, prim: Prim) -> Any:
+    """Return the rule of `prim`, the async one where it has no other: which of them runs is known when it runs."""
+    return table.get(prim) if prim in table or not table.has_async(prim) else table.aget(prim)
+
+
 def push_of(prim: Prim, primals: Any, tangents: Any, params: Params) -> Any:
     """Return output and tangent of one equation: nothing is differentiated where all tangents are zero."""
     if all_zero(tangents):
         out = prim.bind(primals, **params)
         return out, trees.map_leaves(zeroof, out)
-    rule = push_rules.get(prim)
+    rule = either_side(push_rules, prim)
     if isinstance(rule, Staged):
         return rule((primals, tangents), **params)
     return push_p.bind((primals, tangents), prim=prim, params=params)
@@ -54,10 +59,16 @@ def push_of(prim: Prim, primals: Any, tangents: Any, params: Params) -> Any:
 
 
 def _push_impl(in_tree: Any, /, *, prim: Prim, params: Params) -> Any:
+    if all_zero(in_tree[1]):  # known only now: a branch gave a symbolic zero, say
+        out = prim.bind(in_tree[0], **params)
+        return out, zeros_for(out)
     return _pair(push_rules.get(prim)(in_tree, **params), prim, "push")
 
 
 async def _push_aimpl(in_tree: Any, /, *, prim: Prim, params: Params) -> Any:
+    if all_zero(in_tree[1]):
+        out = await prim.abind(in_tree[0], **params)
+        return out, zeros_for(out)
     return _pair(await push_rules.aget(prim)(in_tree, **params), prim, "push")
 
 

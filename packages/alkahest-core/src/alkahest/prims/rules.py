@@ -139,18 +139,21 @@ def rules(
         register_prim(prim)
     if impl is not None:
         impl_rules.set(prim, impl)
-        _async_side(impl_rules, prim, impl, aimpl if aimpl is not None else _threaded(impl) if waits else None)
+    if impl is not None or batch is not None:
         batch_rules.set(prim, batch or DerivedBatch(prim))
+    if impl is not None or aimpl is not None:
+        _async_side(impl_rules, prim, impl, aimpl if aimpl is not None else _threaded(impl) if waits else None)
         _async_side(batch_rules, prim, batch, abatch or (None if batch else DerivedAsyncBatch(prim)))
     if abstract is not None:
         abstract_rules.set(prim, abstract)
     if push is not None:
         push_rules.set(prim, push)
-        _async_side(push_rules, prim, push, apush)
-    if pull is not None:
-        for table, rule, own in zip((pull_fwd_rules, pull_bwd_rules), pull, apull or (None, None), strict=True):
+    _async_side(push_rules, prim, push, apush)
+    for k, table in enumerate((pull_fwd_rules, pull_bwd_rules)):
+        rule = pull[k] if pull is not None else None
+        if rule is not None:
             table.set(prim, rule)
-            _async_side(table, prim, rule, own)
+        _async_side(table, prim, rule, apull[k] if apull is not None else None)
     if dce is not None:
         dce_rules.set(prim, dce)
     for group, member in (

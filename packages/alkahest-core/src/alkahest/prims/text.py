@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -46,14 +47,23 @@ def _format_impl(in_tree: Any, /, *, template: str, keys: tuple[str, ...]) -> st
 
 def _format_abstract(in_tree: Any, /, *, template: str, keys: tuple[str, ...]) -> StrAVal:
     args, values = in_tree
-    try:
-        template.format(*[_Any() for _ in args], **dict.fromkeys(keys, _Any()))
-    except (IndexError, KeyError, ValueError) as error:
+    problem = _misfit(template, len(args), keys)
+    if problem:
         raise OperandTypeError(
-            f"the template {template!r} does not fit {len(args)} positional and {len(values)} named values: {error}.",
+            f"the template {template!r} does not fit {len(args)} positional and {len(values)} named values: {problem}.",
             remedy="Give each field a value, and write {{ and }} for braces.",
-        ) from None
+        )
     return STR
+
+
+@lru_cache(maxsize=1024)
+def _misfit(template: str, n: int, keys: tuple[str, ...]) -> str:
+    """Return why a template does not fit so many values and these names; nothing where it does."""
+    try:
+        template.format(*[_Any()] * n, **dict.fromkeys(keys, _Any()))
+    except (IndexError, KeyError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 class _Any:

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from alkahest.base import trees
 from alkahest.base.avals import BOOL, FLOAT, INT, STR, AVal
-from alkahest.base.prim import Prim
+from alkahest.base.prim import Prim, _prims
 from alkahest.base.rules import AsyncTwin, Rule, RuleTable, batch_rules, impl_rules, pull_bwd_rules, push_rules
 from alkahest.errors import OperandTypeError, RuleError, TraceError
 from alkahest.ir.ir import IR
@@ -58,8 +58,13 @@ class CustomFunction:
         else:
             traced_rules(self.prim, keep)
 
-    def __call__(self, /, *args: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Carry out the function, or record one equation of it inside a trace."""
+        if kwargs:
+            raise OperandTypeError(
+                f"{self.prim} takes positional arguments; {', '.join(kwargs)} came by name.",
+                remedy="Pass every argument by position.",
+            )
         return self.prim.bind(args, call=self)
 
     def __repr__(self) -> str:
@@ -169,7 +174,6 @@ def custom(
     >>> af.pullback(ir).call(("hello",), "too loud")
     ('HELLO!', ("too loud (of 'HELLO')",))
     """
-
     avals = out if out is MISSING else trees.map_leaves(_aval_of_type, out)
 
     def wrap(given: Any) -> CustomFunction:
@@ -181,7 +185,7 @@ def custom(
 def _prim_name(func: Any) -> str:
     """Return the function's name, with its module where a registered primitive is called the same: tapes go by name."""
     name = getattr(func, "__name__", type(func).__name__)
-    return f"{func.__module__}.{name}" if is_registered(name) else name
+    return f"{func.__module__}.{name}" if name in _prims else name
 
 
 def _aval_of_type(leaf: Any) -> AVal:

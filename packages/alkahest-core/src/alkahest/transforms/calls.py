@@ -26,7 +26,7 @@ def copied(tree: Any, *, deeper: Any = None) -> Any:
     leaves, treedef = trees.flatten(tree)
     flags = [False] * len(leaves) if deeper is None else trees.leaves(deeper)
     made = [
-        IRVar(aval=leaf.aval, source=leaf, depth=leaf.depth + flag) if leaf.__class__ is IRVar else leaf
+        IRVar(aval=leaf.aval, source=_source(leaf), depth=leaf.depth + flag) if leaf.__class__ is IRVar else leaf
         for leaf, flag in zip(leaves, flags, strict=True)
     ]
     return treedef.unflatten(made)
@@ -36,10 +36,15 @@ def batched_outputs(tree: Any, depth: int = 1) -> Any:
     """Return `tree` with a new variable, `depth` batches deeper, in place of each leaf: literals are broadcast too."""
     return trees.map_leaves(
         lambda leaf: IRVar(
-            aval=zeroof(leaf).aval, source=leaf, depth=(leaf.depth if leaf.__class__ is IRVar else 0) + depth
+            aval=zeroof(leaf).aval, source=_source(leaf), depth=(leaf.depth if leaf.__class__ is IRVar else 0) + depth
         ),
         tree,
     )
+
+
+def _source(leaf: Any) -> Any:
+    """Return what a variable made after `leaf` is for: a copy of a tangent or cotangent is one too."""
+    return leaf.source if leaf.__class__ is IRVar and isinstance(leaf.source, Flow) else leaf
 
 
 def flows(kind: str, tree: Any) -> Any:

@@ -13,7 +13,7 @@ from alkahest.base.avals import AVal, DeepAVal, avalof
 from alkahest.base.interpreter import active_tags, using_interpreter
 from alkahest.base.prim import Prim
 from alkahest.base.rules import Rule, pull_fwd_rules
-from alkahest.errors import RuleError, TraceError
+from alkahest.errors import MissingRuleError, RuleError, TraceError
 from alkahest.ir.boxes import Traced
 from alkahest.ir.columns import Columns, itemwise
 from alkahest.ir.ir import IR, NO_TAGS, IREqn, IRVar, ir_type
@@ -37,11 +37,28 @@ def opaque_rules(prim: Prim, is_async: bool, waits: bool, keep: bool, memoizable
         impl=_run_async if is_async else _run,
         aimpl=_arun if is_async else None,
         abstract=_declared,
+        push=staged(_missing("pushforward")),
+        pull=(staged(_forward_without), staged(_missing("pullback"))),
         waits=waits or is_async,
         keep=keep,
         memoizable=memoizable,
         register=False,
     )
+
+
+def _forward_without(in_tree: Any, /, *, call: CustomFunction) -> Any:
+    # The rule is missed only where a cotangent comes: none does to what chooses a branch.
+    return call.prim.bind(in_tree, call=call), ()
+
+
+def _missing(kind: str) -> Rule:
+    def missing(in_tree: Any, /, *, call: CustomFunction) -> Any:
+        raise MissingRuleError(
+            f"custom function {call.prim} has no {kind} rule, and no body that one could follow from.",
+            remedy=f"Set one: {call.prim}.set_{kind}(rule).",
+        )
+
+    return missing
 
 
 def _declared(in_tree: Any, /, *, call: CustomFunction) -> Any:

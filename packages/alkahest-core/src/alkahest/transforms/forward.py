@@ -17,7 +17,7 @@ from alkahest.prims.control import switch_p, while_loop_p
 from alkahest.prims.derived import push_of
 from alkahest.prims.rules import rules, staged
 from alkahest.transforms.calls import batch_call_p, call_ir, copied, flows, pushforward_call_p
-from alkahest.transforms.plans import derived, expansions, flat, inlined, like
+from alkahest.transforms.plans import as_written, derived, expansions, flat, inlined, like
 from alkahest.transforms.pruning import dce
 
 
@@ -44,7 +44,7 @@ def pushforward(ir: IR, /) -> IR:
 
 def push_plan(ir: IR, zeros: tuple[bool, ...]) -> IR:
     """Return the program that carries out the push rules of `ir`; tangents flagged in `zeros` are symbolic zeros."""
-    return derived(ir, ("push", zeros), lambda: _push_plan(flat(ir), zeros))
+    return derived(ir, ("push", zeros), lambda: _push_plan(flat(as_written(ir)), zeros))
 
 
 def _push_plan(ir: IR, zeros: tuple[bool, ...]) -> IR:

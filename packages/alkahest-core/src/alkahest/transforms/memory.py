@@ -89,11 +89,11 @@ class Memo(Interpreter):
 
     def over(self, parent: Interpreter) -> Interpreter:
         """Return the memo for what `fold` carries out inside a traced function; the block has one."""
-        with self._lock:
-            if self._evaluating is None or self._evaluating.parent is not parent:
-                self._evaluating = Memo(parent, self._store, self._primitives)
-                self._evaluating._counts = self._counts
-            return self._evaluating
+        if self._evaluating is None:
+            self._evaluating = Memo(parent, self._store, self._primitives)
+            self._evaluating._counts = self._counts
+        self._evaluating.parent = parent
+        return self._evaluating
 
     def interpret(self, prim: Prim, in_tree: Any, /, **params: Any) -> Any:
         """Return the kept result, or that of the same call under way in another thread, or carry out `prim`."""

@@ -35,6 +35,60 @@ def flat(ir: IR) -> IR:
     return derived(ir, "flat", lambda: _flatten(ir))
 
 
+def as_written(ir: IR) -> IR:
+    """Return a scheduled program in the order in which it was written, as far as its variables tell.
+
+    What a plan adds up then comes in the same order, scheduled or not. It still runs by data edges.
+    """
+    return ir if ir.ordered is None else derived(ir, "written", lambda: _as_written(ir))
+
+
+def _as_written(ir: IR) -> IR:
+    eqns: list[IREqn] = []
+    kept: list[bool] = []
+    for position, eqn in enumerate(ir.ir_eqns):
+        members = _members(eqn)
+        eqns.extend(members)
+        kept.extend([position in (ir.ordered or ())] * len(members))
+    births: list[float] = []
+    for eqn in eqns:
+        births.append(_birth(eqn, births[-1] if births else -1.0))
+    order = sorted(range(len(eqns)), key=births.__getitem__)
+    chain = [k for k in order if kept[k]]
+    if chain != sorted(chain) or not _well_ordered(ir, [eqns[k] for k in order]):
+        return ir
+    ordered = frozenset([position for position, k in enumerate(order) if kept[k]])
+    return IR([eqns[k] for k in order], ir.in_ir_tree, ir.out_ir_tree, ordered=ordered)
+
+
+def _members(eqn: IREqn) -> list[IREqn]:
+    """Return the equations of a stage, each as a stage of its own."""
+    if eqn.prim is not gather_p:
+        return [eqn]
+    return [
+        eqn.replace(in_ir_tree=(ins,), out_ir_tree=(out,), params={"irs": (ir,)})
+        for ir, ins, out in zip(eqn.params["irs"], eqn.in_ir_tree, eqn.out_ir_tree, strict=True)
+    ]
+
+
+def _birth(eqn: IREqn, before: float) -> float:
+    """Return when an equation was written: ids of variables grow."""
+    made = [leaf.id for leaf in eqn.outs if leaf.__class__ is IRVar]
+    if made:
+        return min(made)
+    taken = [leaf.id for leaf in eqn.ins if leaf.__class__ is IRVar]
+    return max(taken) + 0.5 if taken else before
+
+
+def _well_ordered(ir: IR, eqns: Sequence[IREqn]) -> bool:
+    known = {leaf.id for leaf in trees.leaves(ir.in_ir_tree) if leaf.__class__ is IRVar}
+    for eqn in eqns:
+        if any(leaf.__class__ is IRVar and leaf.id not in known for leaf in eqn.ins):
+            return False
+        known.update(leaf.id for leaf in eqn.outs if leaf.__class__ is IRVar)
+    return True
+
+
 def _flatten(ir: IR) -> IR:
     renamed: dict[int, Any] = {}
     eqns: list[IREqn] = []

@@ -109,17 +109,17 @@ def _live_equations(ir: IR, live: set[Any]) -> tuple[list[IREqn], list[int]]:
     positions: list[int] = []
     for position in range(len(ir.ir_eqns) - 1, -1, -1):
         eqn = ir.ir_eqns[position]
-        outs = eqn.outs
-        used = [leaf in live if leaf.__class__ is IRVar else False for leaf in outs]
-        if True not in used and not _stays(eqn):
+        if live.isdisjoint(eqn.out_vars) and not _stays(eqn):
             continue
-        live.difference_update([leaf for leaf, flag in zip(outs, used, strict=True) if flag])
-        ins = eqn.ins
         if eqn.prim in dce_rules:
+            ins = eqn.ins
+            used = [leaf in live if leaf.__class__ is IRVar else False for leaf in eqn.outs]
+            live.difference_update(eqn.out_vars)
             eqn, flags = _narrowed(eqn, used)
             live.update([leaf for leaf, flag in zip(ins, flags, strict=True) if flag and leaf.__class__ is IRVar])
         else:
-            live.update([leaf for leaf in ins if leaf.__class__ is IRVar])
+            live.difference_update(eqn.out_vars)
+            live.update(eqn.in_vars)
         kept.append(eqn)
         positions.append(position)
     kept.reverse()

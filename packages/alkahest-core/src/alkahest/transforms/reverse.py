@@ -17,11 +17,11 @@ from alkahest.ir.checking import checked
 from alkahest.ir.ir import IR, Flow, IREqn, IRVar, check_ir, ir_type
 from alkahest.ir.tracing import TracingInterpreter
 from alkahest.prims.cotangents import accumulated, materialized
-from alkahest.prims.derived import all_zero, pull_bwd_p, pull_fwd_p
+from alkahest.prims.derived import all_zero, either_side, pull_bwd_p, pull_fwd_p
 from alkahest.prims.rules import Staged, rules
 from alkahest.transforms.calls import batch_call_p, call_ir, copied, flows, pullback_call_p
 from alkahest.transforms.hoisting import hoisted
-from alkahest.transforms.plans import derived, expansions, flat, like
+from alkahest.transforms.plans import as_written, derived, expansions, flat, like
 from alkahest.transforms.pruning import dce
 
 ZERO, TEXT, NATIVE = "zero", "text", "native"
@@ -58,7 +58,7 @@ def pull_plan(ir: IR, kinds: Kinds, *, inner: bool = False) -> IR:
     `kinds` says of each leaf of the output what its cotangent is: a symbolic zero, a text, or of the leaf's own type.
     An `inner` program is part of another one: text feedback on its numeric inputs goes on to where they come from.
     """
-    return derived(ir, ("pull", kinds, inner), lambda: _pull_plan(hoisted(flat(ir)), kinds, inner))
+    return derived(ir, ("pull", kinds, inner), lambda: _pull_plan(hoisted(flat(as_written(ir))), kinds, inner))
 
 
 structured: dict[Prim, tuple[Callable[..., Any], Callable[..., Any]]] = {}
@@ -116,7 +116,7 @@ class _Sweep:
         if not counts:
             out = eqn.prim.bind(primals, **eqn.params)
         else:
-            rule = pull_fwd_rules.get(eqn.prim)
+            rule = either_side(pull_fwd_rules, eqn.prim)
             if eqn.prim in structured:
                 kinds = self.expected.get(position) or (NATIVE,) * len(trees.leaves(_told(eqn)))
                 out, residuals = structured[eqn.prim][0](primals, kinds, **eqn.params)
@@ -146,13 +146,15 @@ class _Sweep:
         out_leaves, out_treedef = eqn.out_parts()
         totals = [self.total(leaf) for leaf in out_leaves]
         cotangent = out_treedef.unflatten(totals)
-        told = trees.leaves(_told(eqn))
-        self.found[position] = tuple([_kind(leaf, g) for leaf, g in zip(told, like(_told(eqn), cotangent), strict=True)])
-        if all_zero(cotangent):
-            return
-        rule = pull_bwd_rules.get(eqn.prim)
         if eqn.prim in structured:
-            kinds = self.expected.get(position) or (NATIVE,) * len(told)
+            told = trees.leaves(_told(eqn))
+            given = like(_told(eqn), cotangent)
+            self.found[position] = tuple([_kind(leaf, g) for leaf, g in zip(told, given, strict=True)])
+        if not any([total.__class__ is Traced for total in totals]) and all_zero(cotangent):
+            return
+        rule = either_side(pull_bwd_rules, eqn.prim)
+        if eqn.prim in structured:
+            kinds = self.expected.get(position) or (NATIVE,) * len(self.found[position])
             found = structured[eqn.prim][1](primals, residuals, cotangent, kinds, **eqn.params)
         elif isinstance(rule, Staged):
             found = rule((residuals, cotangent), **eqn.params)
@@ -187,23 +189,23 @@ def _split(treedef: Any, value: Any, eqn: IREqn, table: str) -> list[Any]:
 
 def _counting(ir: IR, kinds: Kinds) -> set[int]:
     """Return the positions of equations through which a cotangent can flow from an output to an input."""
-    reached = {leaf.id for leaf in trees.leaves(ir.in_ir_tree) if leaf.__class__ is IRVar}
+    reached = {leaf for leaf in trees.leaves(ir.in_ir_tree) if leaf.__class__ is IRVar}
     forward: list[bool] = []
     for eqn in ir.ir_eqns:
-        depends = any(leaf.__class__ is IRVar and leaf.id in reached for leaf in eqn.ins)
+        depends = not reached.isdisjoint(eqn.in_vars)
         forward.append(depends)
         if depends:
-            reached.update(leaf.id for leaf in eqn.outs if leaf.__class__ is IRVar)
+            reached.update(eqn.out_vars)
     wanted = {
-        leaf.id
+        leaf
         for leaf, kind in zip(trees.leaves(ir.out_ir_tree), kinds, strict=True)
         if leaf.__class__ is IRVar and kind != ZERO
     }
     counting: set[int] = set()
     for position in range(len(ir.ir_eqns) - 1, -1, -1):
         eqn = ir.ir_eqns[position]
-        if any(leaf.__class__ is IRVar and leaf.id in wanted for leaf in eqn.outs):
-            wanted.update(leaf.id for leaf in eqn.ins if leaf.__class__ is IRVar)
+        if not wanted.isdisjoint(eqn.out_vars):
+            wanted.update(eqn.in_vars)
             if forward[position]:
                 counting.add(position)
     return counting

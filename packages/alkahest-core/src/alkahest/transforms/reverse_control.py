@@ -212,7 +212,7 @@ rules(
     push=staged(_broadcast_push),
     pull=(
         staged(lambda in_tree: (broadcast_like_p.bind(in_tree), in_tree)),
-        staged(lambda in_tree: (accumulate_items_p.bind(in_tree[1]), zeroof(in_tree[0][1]))),
+        staged(lambda in_tree: (accumulate_items_p.bind(in_tree[1]), trees.map_leaves(zeroof, in_tree[0][1]))),
     ),
 )
 cheap_primitives.update({accumulate_items_p, broadcast_like_p})

@@ -26,7 +26,7 @@ from alkahest.transforms.calls import batch_call_p, call_ir, copied, weighted_ca
 from alkahest.transforms.custom_rules import custom_body
 from alkahest.transforms.forward import on_first
 from alkahest.transforms.hoisting import hoisted
-from alkahest.transforms.plans import derived, expansions, flat
+from alkahest.transforms.plans import as_written, derived, expansions, flat
 
 weight_p = Prim("weight")
 product_p = Prim("product")
@@ -54,7 +54,7 @@ def weighted(ir: IR, /) -> IR:
 
 def weight_plan(ir: IR) -> IR:
     """Return the program that carries its weight along: `args -> (output, weight)`."""
-    return derived(ir, "weight", lambda: _weight_plan(hoisted(flat(ir))))
+    return derived(ir, "weight", lambda: _weight_plan(hoisted(flat(as_written(ir)))))
 
 
 def has_factors(ir: IR) -> bool:
@@ -181,6 +181,12 @@ rules(
 )
 
 
+def _product(factors: Sequence[Any], /) -> Any:
+    """Return the product; a tangent may be a symbolic zero, in a branch without factors for one."""
+    zeros = [factor for factor in factors if is_zero(factor)]
+    return zeros[0] if zeros else float(math.prod(factors))
+
+
 def _others(weights: tuple[Any, ...], k: int, factor: Any) -> Any:
     """Return `factor` times all weights but the k-th: no division, since a weight may be zero."""
     return product([factor, *weights[:k], *weights[k + 1 :]])
@@ -194,7 +200,7 @@ def _product_push(in_tree: Any, /) -> Any:
 
 rules(
     product_p,
-    impl=lambda in_tree: float(math.prod(in_tree)),
+    impl=_product,
     abstract=lambda in_tree: FLOAT,
     push=staged(_product_push),
     pull=(
