@@ -11,7 +11,7 @@ from hypothesis import settings
 os.environ["ALKAHEST_CONFIG_DIR"] = str(Path(tempfile.gettempdir()) / "alkahest-tests-no-settings")
 
 # Each transform of a program verifies what it made.
-os.environ["ALKAHEST_CHECK"] = "1"
+os.environ.setdefault("ALKAHEST_CHECK", "1")
 
 # No deadline: a first call compiles. `ci` (what tox uses) draws the same examples every time.
 settings.register_profile("dev", deadline=None)

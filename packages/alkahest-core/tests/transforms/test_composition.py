@@ -324,7 +324,7 @@ CHAINS = [c for n in (1, 2) for c in itertools.product(TRANSFORMS, repeat=n)]
 LONG = [
     c
     for c in itertools.product(TRANSFORMS, repeat=3)
-    if c.count("sched") + c.count("dce") + c.count("weighted") < 2 and len({"push", "pull"} & {*c}) < 2 or c[1] == "batch"
+    if (c.count("sched") + c.count("dce") + c.count("weighted") < 2 and len({"push", "pull"} & {*c}) < 2) or c[1] == "batch"
 ]
 
 

@@ -19,6 +19,7 @@ from alkahest.errors import (
     ArityError,
     LiteralError,
     OperandError,
+    OperandTypeError,
     PoolMismatchError,
     SymbolNameError,
     UnknownDomainError,
@@ -293,8 +294,8 @@ def number_node(value: Any) -> Node | None:
 
 def _other_number_node(value: Any) -> Node | None:
     if value.__class__ in box_types:
-        raise OperandError(
-            "a traced value of a program stands beside an expression.",
+        raise OperandTypeError(
+            "an expression beside a traced value of a program is neither.",
             remedy="Trace the formula by itself, with trace_fn, and call it on the traced value.",
         )
     if isinstance(value, float):  # numpy.float64 is one

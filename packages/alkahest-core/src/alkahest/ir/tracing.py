@@ -82,6 +82,22 @@ class TracingInterpreter(Interpreter):
         eqn._out = outs[1]
         self.eqns.append(eqn)
 
+    def copy(self, eqn: IREqn, ins: list[Any]) -> list[Any]:
+        """Append `eqn` on the leaves `ins`, boxes and literals of the same types, and return those of its outputs."""
+        outs, out_treedef = eqn.out_parts()
+        made: list[Any] = []
+        boxes: list[Any] = []
+        for leaf in outs:
+            if leaf.__class__ is IRVar:
+                leaf = IRVar(aval=leaf.aval, source=leaf.source, depth=leaf.depth)
+                boxes.append(Traced(leaf, self))
+            else:
+                boxes.append(leaf)
+            made.append(leaf)
+        parts = [leaf.var if leaf.__class__ is Traced else leaf for leaf in ins], eqn.in_parts()[1]
+        self._add(eqn.prim, parts, (out_treedef.unflatten(made), (made, out_treedef)), eqn.params)
+        return boxes
+
     async def ainterpret(self, prim: Prim, in_tree: Any, /, **params: Any) -> Any:
         """Append the equation, as `interpret` does."""
         return self.interpret(prim, in_tree, **params)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from alkahest.base import trees
-from alkahest.errors import BatchError
-from alkahest.ir.code import annotate
+from alkahest.base.avals import FloatAVal
+from alkahest.base.zero import Zero
+from alkahest.errors import BatchError, OperandTypeError
+from alkahest.ir.code import accepts, annotate, as_float
 from alkahest.ir.columns import one_level
-from alkahest.ir.ir import IR
+from alkahest.ir.ir import IR, IRVar
 from alkahest.machine.graph import Node, Unit
 from alkahest.machine.machine import Machine
 from alkahest.prims.control import branch, switch_p, while_loop_p
@@ -100,21 +102,20 @@ class SwitchPart(Part):
 
     def start(self, ids: Sequence[int]) -> None:
         """Let activations into the branches of their keys."""
-        groups: dict[Any, list[tuple[int, Any]]] = {}
+        groups: dict[Any, list[tuple[int, list[Any]]]] = {}
         for i in ids:
             key, operands = self.machine.row(self.node, i)
-            groups.setdefault(key, []).append((i, operands))
-        for key, members in groups.items():
             try:
-                inner = self._branch(key)
-                tree = branch(self.params["branches"], key).in_ir_tree
-                rows = [like(tree, operands) for _, operands in members]
+                leaves = branch(self.params["branches"], key).code.inputs.read(operands)
             except Exception as error:
-                for i, _ in members:
-                    self.fail(i, error)
+                self.fail(i, error)
                 continue
+            groups.setdefault(key, []).append((i, leaves))
+        for key, members in groups.items():
             owners = [i for i, _ in members]
-            inner.enter(owners, rows, [self.prefix(i) for i in owners], [self.machine.paths[i] for i in owners])
+            rows = [leaves for _, leaves in members]
+            paths = [self.machine.paths[i] for i in owners]
+            self._branch(key).enter(owners, rows, [self.prefix(i) for i in owners], paths)
 
     def _branch(self, key: Any) -> Inner:
         ir = branch(self.params["branches"], key)
@@ -198,13 +199,11 @@ class BatchPart(Part):
         owners: list[tuple[int, int]] = []
         rows: list[list[Any]] = []
         for i in ids:
-            values = like(self.ir.in_ir_tree, self.machine.row(self.node, i))
             try:
-                container, size = open_batch(values, self.axes)
-            except BatchError as error:
+                container, size, lists = self._opened(i)
+            except (BatchError, OperandTypeError) as error:
                 self.fail(i, error)
                 continue
-            lists = [one_level(v)[0] if axis else v for v, axis in zip(values, self.axes, strict=True)]
             self.pending[i] = _Pending(container, size, len(self.out_leaves))
             owners.extend((i, k) for k in range(size))
             rows.extend([[v[k] if axis else v for v, axis in zip(lists, self.axes, strict=True)] for k in range(size)])
@@ -212,6 +211,14 @@ class BatchPart(Part):
             prefixes = [self.prefix(i) for i, _ in owners]
             paths = [(*self.machine.paths[i], k) for i, k in owners]
             self.inner.enter(owners, rows, prefixes, paths)
+
+    def _opened(self, i: int) -> tuple[Any, int, list[Any]]:
+        values = like(self.ir.in_ir_tree, self.machine.row(self.node, i))
+        container, size = open_batch(values, self.axes)
+        lists: list[Any] = []
+        for k, (leaf, value, axis) in enumerate(zip(trees.leaves(self.ir.in_ir_tree), values, self.axes, strict=True)):
+            lists.append(checked_column(leaf, one_level(value)[0], f"batched input {k}") if axis else value)
+        return container, size, lists
 
     def _finished(self, owners: list[tuple[int, int]], columns: list[list[Any]]) -> None:
         ready: list[int] = []
@@ -269,3 +276,18 @@ def _different(first: str, n: int, name: str, m: int) -> BatchError:
         f"{first} and {name} are batches in different containers.",
         remedy="Pass all batches in one kind of container: lists, tuples, or dicts of the same keys.",
     )
+
+
+def checked_column(leaf: Any, column: list[Any], name: str) -> list[Any]:
+    """Return a batch of values for an input, or raise `OperandTypeError` where one is of another type than it takes."""
+    if leaf.__class__ is not IRVar or leaf.depth:
+        return column
+    for i, value in enumerate(column):
+        if value.__class__ is not Zero and not accepts(leaf, value):
+            raise OperandTypeError(
+                f"item {i} of {name} has type {type(value).__name__} where the program takes {leaf.aval.label}.",
+                remedy=f"Pass a batch of {leaf.aval.label}, as in the example the program was traced with.",
+            )
+    if isinstance(leaf.aval, FloatAVal):
+        return [as_float(value) if value.__class__ is int else value for value in column]
+    return column

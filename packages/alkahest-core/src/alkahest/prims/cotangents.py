@@ -13,7 +13,7 @@ from alkahest.base.zero import Zero, accumulate_cotangents, is_zero, materialize
 from alkahest.ir.boxes import Traced
 from alkahest.ir.columns import Columns
 from alkahest.prims.groups import cheap_primitives
-from alkahest.prims.rules import Staged, rules, staged
+from alkahest.prims.rules import Staged, keeps_inputs, rules, staged
 
 accumulate_p = Prim("accumulate")
 materialize_p = Prim("materialize")
@@ -47,7 +47,7 @@ rules(
     abstract=_accumulate_abstract,
     push=staged(_accumulate_push),
     pull=(
-        staged(lambda in_tree: (accumulate_p.bind(in_tree), in_tree)),
+        keeps_inputs(accumulate_p),
         staged(lambda in_tree: (in_tree[1],) * len(in_tree[0])),
     ),
 )
@@ -87,16 +87,13 @@ rules(
 def whole_cotangent(prim: Prim) -> tuple[Staged, Staged]:
     """Return pull rules that give every input the whole cotangent: nobody knows which part a criticism is about."""
 
-    def forward(in_tree: Any, /, **params: Any) -> Any:
-        return prim.bind(in_tree, **params), in_tree
-
     def backward(in_tree: Any, /, **params: Any) -> Any:
         primals, cotangent = in_tree
         if is_zero(cotangent):
             return trees.map_leaves(lambda _: cotangent, primals)
         return spread_p.bind((cotangent, primals), prim=prim, params=params)
 
-    return staged(forward), staged(backward)
+    return keeps_inputs(prim), staged(backward)
 
 
 def _spread_impl(in_tree: Any, /, *, prim: Prim, params: Mapping[str, Any]) -> Any:

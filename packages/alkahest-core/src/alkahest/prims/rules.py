@@ -46,6 +46,17 @@ def staged(rule: Rule) -> Staged:
     return Staged(rule)
 
 
+class KeepsInputs(Staged):
+    """The forward rule which carries out the primitive itself and keeps its inputs: plans copy the equation."""
+
+    __slots__ = ()
+
+
+def keeps_inputs(prim: Prim) -> KeepsInputs:
+    """Return the forward rule that gives what `prim` gives, and its inputs as residuals."""
+    return KeepsInputs(lambda in_tree, /, **params: (prim.bind(in_tree, **params), in_tree))
+
+
 class DerivedBatch:
     """The batch rule of a primitive that has none of its own: item by item, those that wait all at once."""
 
@@ -137,42 +148,38 @@ def rules(
     """
     if register:
         register_prim(prim)
-    if impl is not None:
-        impl_rules.set(prim, impl)
-    if impl is not None or batch is not None:
-        batch_rules.set(prim, batch or DerivedBatch(prim))
     if impl is not None or aimpl is not None:
-        _async_side(impl_rules, prim, impl, aimpl if aimpl is not None else _threaded(impl) if waits else None)
-        _async_side(batch_rules, prim, batch, abatch or (None if batch else DerivedAsyncBatch(prim)))
+        own = aimpl or (_threaded(impl) if waits and impl is not None else None)
+        _put(impl_rules, prim, impl, own)
+        derived = (None, None) if batch else (DerivedBatch(prim) if impl is not None else None, DerivedAsyncBatch(prim))
+        _put(batch_rules, prim, batch or derived[0], abatch or derived[1])
+    elif batch is not None:
+        _put(batch_rules, prim, batch, abatch)
     if abstract is not None:
         abstract_rules.set(prim, abstract)
-    if push is not None:
-        push_rules.set(prim, push)
-    _async_side(push_rules, prim, push, apush)
-    for k, table in enumerate((pull_fwd_rules, pull_bwd_rules)):
-        rule = pull[k] if pull is not None else None
-        if rule is not None:
-            table.set(prim, rule)
-        _async_side(table, prim, rule, apull[k] if apull is not None else None)
+    _put(push_rules, prim, push, apush)
+    for table, rule, own in zip((pull_fwd_rules, pull_bwd_rules), pull or _NONE, apull or _NONE, strict=True):
+        _put(table, prim, rule, own)
     if dce is not None:
         dce_rules.set(prim, dce)
-    for group, member in (
-        (waiting_primitives, waits),
-        (non_dce_primitives, keep),
-        (non_memoizable_primitives, not memoizable),
-    ):
+    groups = (waiting_primitives, non_dce_primitives, non_memoizable_primitives)
+    for group, member in zip(groups, (waits, keep, not memoizable), strict=True):
         if member:
             group.add(prim)
     return prim
 
 
-def _async_side(table: RuleTable, prim: Prim, rule: Any, own: Any) -> None:
+_NONE = (None, None)
+
+
+def _put(table: RuleTable, prim: Prim, rule: Any, own: Any) -> None:
+    """Set a rule and its async twin, which is derived from it unless there is one of its own."""
+    if rule is not None:
+        table.set(prim, rule)
     if own is not None:
         table.aset(prim, own)
-    elif isinstance(rule, Staged):
-        table.aset(prim, rule)
     elif rule is not None:
-        table.aset(prim, AsyncTwin(rule))
+        table.aset(prim, rule if isinstance(rule, Staged) else AsyncTwin(rule))
 
 
 def _threaded(impl: Rule) -> Callable[..., Any]:

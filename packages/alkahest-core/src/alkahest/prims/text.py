@@ -14,7 +14,7 @@ from alkahest.ir.boxes import register_add, register_eq
 from alkahest.ir.columns import Columns
 from alkahest.prims.cotangents import materialized, whole_cotangent
 from alkahest.prims.groups import cheap_primitives
-from alkahest.prims.rules import rules, staged
+from alkahest.prims.rules import keeps_inputs, rules, staged
 
 format_p = Prim("format")
 concat_p = Prim("concat")
@@ -183,7 +183,7 @@ rules(
     impl=_match_impl,
     abstract=lambda in_tree: BOOL,
     push=staged(_match_push),
-    pull=(staged(lambda in_tree: (match_p.bind(in_tree), in_tree)), staged(lambda in_tree: (Zero(STR), Zero(STR)))),
+    pull=(keeps_inputs(match_p), staged(lambda in_tree: (Zero(STR), Zero(STR)))),
     batch=_match_batch,
 )
 cheap_primitives.update({format_p, concat_p, match_p})

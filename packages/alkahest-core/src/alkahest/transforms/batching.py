@@ -8,14 +8,14 @@ from contextvars import ContextVar
 from typing import Any
 
 from alkahest.base import trees
-from alkahest.base.avals import DeepAVal, FloatAVal, StrAVal, deepened
+from alkahest.base.avals import DeepAVal, StrAVal, deepened
 from alkahest.base.zero import Zero, is_zero
-from alkahest.errors import OperandTypeError
-from alkahest.ir.code import accepts, as_float, runners
+from alkahest.errors import AlkahestError, OperandTypeError
+from alkahest.ir.code import runners
 from alkahest.ir.columns import one_level
 from alkahest.ir.ir import IR, Flow, IRVar, broadcast_prefix, check_ir, ir_type
 from alkahest.machine.machine import Machine
-from alkahest.machine.parts import open_batch
+from alkahest.machine.parts import checked_column, open_batch
 from alkahest.machine.run import Run, progress_hook
 from alkahest.prims.rules import rules
 from alkahest.transforms.calls import batch_call_p, batched_outputs, call_ir, copied
@@ -94,7 +94,7 @@ class _Top:
         self.left = size
         self.columns: list[list[Any]] = [[None] * size for _ in range(leaves)]
         self.finished = [False] * size
-        self.isolate = _isolate.get()
+        run.isolate = _isolate.get()
         self.progress = progress_hook.get()
 
     def done(self, ids: list[int], columns: list[list[Any]]) -> None:
@@ -111,7 +111,7 @@ class _Top:
 
     def failed(self, i: int, error: Exception) -> None:
         """Take the failure of an item: alone, or for all."""
-        if not self.isolate:
+        if not self.run.isolate:
             raise error
         for column in self.columns:
             column[i] = error
@@ -136,7 +136,7 @@ class _Batch:
         columns = [one_level(v)[0] if axis else v for v, axis in zip(values, self.axes, strict=True)]
         for k, (leaf, axis) in enumerate(zip(leaves, self.axes, strict=True)):
             if axis:
-                columns[k] = _checked_column(leaf, columns[k], names[k])
+                columns[k] = checked_column(leaf, columns[k], names[k])
         ir, columns, axes = _specialised(ir, columns, self.axes)
         self.out_treedef = trees.structure(ir.out_ir_tree)
         self.run = Run(ir, sync=sync)
@@ -150,30 +150,17 @@ class _Batch:
         """Return the outputs in the container of the batch."""
         return self.out_treedef.unflatten([self.container.unflatten(c) for c in self.top.columns])
 
-    def partial(self, error: BaseException) -> None:
+    def partial(self, error: Exception) -> None:
         """Put into an error what was done when it came."""
-        details = getattr(error, "details", None)
-        if isinstance(details, dict):
-            rows = {
-                i: self.out_treedef.unflatten([c[i] for c in self.top.columns])
-                for i, done in enumerate(self.top.finished)
-                if done
-            }
-            details["partial"] = rows  # pyright: ignore[reportUnknownMemberType]
-
-
-def _checked_column(leaf: Any, column: list[Any], name: str) -> list[Any]:
-    if leaf.__class__ is not IRVar or leaf.depth:
-        return column
-    for i, value in enumerate(column):
-        if value.__class__ is not Zero and not accepts(leaf, value):
-            raise OperandTypeError(
-                f"item {i} of {name} has type {type(value).__name__} where the program takes {leaf.aval.label}.",
-                remedy=f"Pass a batch of {leaf.aval.label}, as in the example the program was traced with.",
-            )
-    if isinstance(leaf.aval, FloatAVal):
-        return [as_float(value) if value.__class__ is int else value for value in column]
-    return column
+        rows = {
+            i: self.out_treedef.unflatten([c[i] for c in self.top.columns])
+            for i, done in enumerate(self.top.finished)
+            if done
+        }
+        if isinstance(error, AlkahestError):
+            error.details["partial"] = rows
+        else:
+            error.partial = rows  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _specialised(ir: IR, columns: list[Any], axes: tuple[bool, ...]) -> tuple[IR, list[Any], tuple[bool, ...]]:

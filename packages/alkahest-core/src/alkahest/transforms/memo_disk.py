@@ -6,14 +6,12 @@ from typing import Any
 
 import diskcache
 
+from alkahest.errors import FileFormatError
+
 Cache: Any = diskcache.Cache
 Timeout: type[Exception] = diskcache.Timeout
 
 _RAW = 1  # diskcache's mode of values that stand in the database as they are
-
-
-class UnreadableEntryError(Exception):
-    """An entry that this module did not write."""
 
 
 class TextDisk(diskcache.Disk):
@@ -32,7 +30,7 @@ class TextDisk(diskcache.Disk):
         return 0, _RAW, None, value  # 0: there is no file beside the database
 
     def fetch(self, mode: int, filename: Any, value: Any, read: bool) -> str:
-        """Return the value that the table holds; anything but text raises `UnreadableEntryError`."""
+        """Return the value that the table holds; anything but text raises `FileFormatError`."""
         if mode != _RAW or value.__class__ is not str:
-            raise UnreadableEntryError("an entry is no text")
+            raise FileFormatError("an entry of the memo is no text.", remedy="It is left out, and made anew.")
         return value

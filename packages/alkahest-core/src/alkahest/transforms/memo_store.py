@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from alkahest.base.prim import Prim
-from alkahest.errors import ConfigError, MemoError, SchemaError
+from alkahest.errors import ConfigError, FileFormatError, MemoError, SchemaError
 
 FORMAT = 1
 _FILE = "cache.db"
@@ -190,14 +190,13 @@ class Store:
         )
 
     def _get(self, digest: str) -> tuple[bool, Any, str]:
-        from alkahest.transforms.memo_disk import UnreadableEntryError
 
         if self._cache is None:
             return False, None, ""
         try:
             text = self._cache.get(digest)
             return (False, None, "") if text is None else (True, from_data(json.loads(text)), "")
-        except (UnreadableEntryError, *_UNREADABLE) as error:
+        except (FileFormatError, *_UNREADABLE) as error:
             return False, None, self._drop(digest, error)
         except Exception as error:
             return False, None, self._trouble(error, "read")

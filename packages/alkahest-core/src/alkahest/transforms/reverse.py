@@ -18,7 +18,7 @@ from alkahest.ir.ir import IR, Flow, IREqn, IRVar, check_ir, ir_type
 from alkahest.ir.tracing import TracingInterpreter
 from alkahest.prims.cotangents import accumulated, materialized
 from alkahest.prims.derived import all_zero, either_side, pull_bwd_p, pull_fwd_p
-from alkahest.prims.rules import Staged, rules
+from alkahest.prims.rules import KeepsInputs, Staged, rules
 from alkahest.transforms.calls import batch_call_p, call_ir, copied, flows, pullback_call_p
 from alkahest.transforms.hoisting import hoisted
 from alkahest.transforms.plans import as_written, derived, expansions, flat, like
@@ -112,23 +112,29 @@ class _Sweep:
 
     def _forward(self, position: int, eqn: IREqn, counts: bool) -> None:
         leaves, treedef = eqn.in_parts()
-        primals = treedef.unflatten([self.read(leaf) for leaf in leaves])
-        if not counts:
-            out = eqn.prim.bind(primals, **eqn.params)
+        ins = [self.read(leaf) for leaf in leaves]
+        rule = either_side(pull_fwd_rules, eqn.prim) if counts else None
+        if rule is None or rule.__class__ is KeepsInputs:
+            outs = self.tracer.copy(eqn, ins)
+            if counts:
+                primals = treedef.unflatten(ins)
+                self.tape.append((position, eqn, primals, primals))
         else:
-            rule = either_side(pull_fwd_rules, eqn.prim)
-            if eqn.prim in structured:
-                kinds = self.expected.get(position) or (NATIVE,) * len(trees.leaves(_told(eqn)))
-                out, residuals = structured[eqn.prim][0](primals, kinds, **eqn.params)
-            elif isinstance(rule, Staged):
-                out, residuals = rule(primals, **eqn.params)
-            else:
-                out, residuals = pull_fwd_p.bind(primals, prim=eqn.prim, params=eqn.params)
+            primals = treedef.unflatten(ins)
+            out, residuals = self._by_rule(position, eqn, rule, primals)
+            outs = _split(eqn.out_parts()[1], out, eqn, "pull_fwd")
             self.tape.append((position, eqn, primals, residuals))
-        out_leaves, out_treedef = eqn.out_parts()
-        for leaf, value in zip(out_leaves, _split(out_treedef, out, eqn, "pull_fwd"), strict=True):
+        for leaf, value in zip(eqn.outs, outs, strict=True):
             if leaf.__class__ is IRVar:
                 self.values[leaf.id] = value
+
+    def _by_rule(self, position: int, eqn: IREqn, rule: Any, primals: Any) -> Any:
+        if eqn.prim in structured:
+            kinds = self.expected.get(position) or (NATIVE,) * len(trees.leaves(_told(eqn)))
+            return structured[eqn.prim][0](primals, kinds, **eqn.params)
+        if isinstance(rule, Staged):
+            return rule(primals, **eqn.params)
+        return pull_fwd_p.bind(primals, prim=eqn.prim, params=eqn.params)
 
     def backward(self) -> None:
         """Go back over the tape, from cotangents of outputs to cotangents of inputs."""
