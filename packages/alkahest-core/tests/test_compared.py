@@ -1,4 +1,4 @@
-"""Twenty things that programs over text do better here than elsewhere: one test each, as docs/compared.md lists them."""
+"""Twenty things that programs over text do better here: a test or two for each, as docs/compared.md lists them."""
 
 import ast
 import asyncio
@@ -97,9 +97,9 @@ async def awaits(x):
     [
         (lambda x: 1 if x else 2, "switch"),
         (lambda x: f"{x}", "format"),
-        (lambda x: str(x), "format"),
-        (lambda x: len(x), "primitive of your own"),
-        (lambda x: list(x), "primitive of your own"),
+        (str, "format"),
+        (len, "primitive of your own"),
+        (list, "primitive of your own"),
         (lambda x: x.upper(), "primitive of your own"),
         (awaits, "acall"),
     ],
@@ -112,15 +112,13 @@ def test_05_what_python_cannot_record_is_refused(fn, names):
 def test_05_comparisons_are_recorded_and_leaks_refused():
     assert af.trace(lambda x: x == "a")("b").call("a") is True
     leaked = []
-    af.trace(lambda x: leaked.append(x))("a")
+    af.trace(leaked.append)("a")
     with pytest.raises(af.LeakedValueError):
         af.trace(lambda x: leaked[0] + x)("a")
 
 
 def test_06_errors_are_classes_that_name_the_equation():
-    broken = rules(
-        Prim("compared_broken"), impl=lambda x: 1 / 0, abstract=lambda x: StrAVal(), register=False
-    )
+    broken = rules(Prim("compared_broken"), impl=lambda x: 1 / 0, abstract=lambda x: StrAVal(), register=False)
     calm = af.trace(lambda x: x)("a")
 
     def program(key, x):
@@ -135,7 +133,7 @@ def test_06_errors_are_classes_that_name_the_equation():
     assert "'here'" in info.value.where
     assert Path(__file__).name in info.value.where
     with pytest.raises(ZeroDivisionError) as info:
-        af.trace(lambda x: broken.bind(x))("a").call("a")
+        af.trace(broken.bind)("a").call("a")
     assert "compared_broken" in "".join(info.value.__notes__)
 
 
@@ -150,7 +148,7 @@ def test_06_no_assert_reports_a_users_mistake():
     ("args", "says"),
     [
         (("ab", ["c"]), "a str is no batch"),
-        ((["a"], ["b", "c"]), "1 and 2 items"),
+        ((["a"], ["b", "c"]), "1 items.* 2"),
         ((["a"], ("b",)), "different containers"),
         (([], []), "no items|without items|0 items"),
     ],
@@ -281,7 +279,7 @@ def test_15_a_failure_stops_its_siblings_or_stands_alone(model):
     wait_p = rules(
         Prim("compared_wait"), impl=lambda key: key, aimpl=wait, abstract=lambda key: StrAVal(), register=False
     )
-    program = af.batch(af.trace(lambda x: wait_p.bind(x))(""))
+    program = af.batch(af.trace(wait_p.bind)(""))
     with pytest.raises(ValueError, match="bad"):
         asyncio.run(program.acall(["slow", "bad"]))
     assert ended == ["slow"]
@@ -297,7 +295,7 @@ def test_16_a_pure_equation_is_one_call_per_batch(size):
     calls = []
 
     def batch_rule(in_tree):
-        n, flags, texts = in_tree
+        n, _flags, texts = in_tree
         calls.append(n)
         return [text + "." for text in texts], True
 

@@ -9,9 +9,9 @@ ROOT = Path(alkahest.__file__).parent
 ROWS = [
     {"errors", "settings"},
     {"base", "plugins"},
-    {"expr"},
+    {"expr", "ir", "models"},
     {"prims"},
-    {"symbolic", "emitting"},
+    {"symbolic", "emitting", "transforms", "machine"},
     {"compile"},
     {"__init__", "extend", "builtin", "cli", "fitting", "testing"},
 ]
@@ -53,6 +53,21 @@ def test_imports_point_downwards():
             if ROW[pieces[1]] > ROW[mine] and (mine, pieces[1]) not in UPWARDS:
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert not wrong
+
+
+def test_formulas_and_programs_meet_in_the_bridge_alone():
+    crossing = set()
+    for mine, other in (("expr", "ir"), ("ir", "expr")):
+        for path in (ROOT / mine).rglob("*.py"):
+            if any(name == f"alkahest.{other}" or name.startswith(f"alkahest.{other}.") for name in imported(path)):
+                crossing.add(path.relative_to(ROOT).as_posix())
+    assert crossing == {"ir/bridge.py"}
+
+
+def test_clients_of_models_know_nothing_of_programs():
+    for path in (ROOT / "models").rglob("*.py"):
+        known = {name.split(".")[1] for name in imported(path) if name.startswith("alkahest.")}
+        assert not known & {"ir", "expr"}, path
 
 
 def test_egglog_is_imported_by_one_module_at_most():

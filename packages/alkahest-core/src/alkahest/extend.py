@@ -83,10 +83,13 @@ from alkahest.ir.columns import Columns as Columns
 from alkahest.ir.columns import batch_index as batch_index
 from alkahest.ir.columns import batch_spec as batch_spec
 from alkahest.ir.columns import batch_transpose as batch_transpose
+from alkahest.ir.encoding import register_aval_name as register_aval_name
+from alkahest.ir.encoding import register_json_type as register_json_type
 from alkahest.ir.graph import ir_eqn_graph as ir_eqn_graph
 from alkahest.ir.graph import ir_liveness as ir_liveness
 from alkahest.ir.graph import ir_tree_ir_vars as ir_tree_ir_vars
 from alkahest.ir.graph import ir_var_producers as ir_var_producers
+from alkahest.ir.graph import map_sub_irs as map_sub_irs
 from alkahest.ir.graph import sub_irs as sub_irs
 from alkahest.ir.graph import toposort_levels as toposort_levels
 from alkahest.ir.ir import IR as IR
@@ -112,6 +115,7 @@ from alkahest.prims import standard as standard
 from alkahest.prims.control import stop_gradient_p as stop_gradient_p
 from alkahest.prims.control import switch_p as switch_p
 from alkahest.prims.control import while_loop_p as while_loop_p
+from alkahest.prims.feedback import lm_feedback_p as lm_feedback_p
 from alkahest.prims.groups import non_dce_primitives as non_dce_primitives
 from alkahest.prims.groups import non_memoizable_primitives as non_memoizable_primitives
 from alkahest.prims.groups import register_non_dce as register_non_dce
@@ -122,6 +126,7 @@ from alkahest.prims.marks import checkpoint_p as checkpoint_p
 from alkahest.prims.marks import factor_p as factor_p
 from alkahest.prims.model import lm_call_p as lm_call_p
 from alkahest.prims.model import lm_schema_call_p as lm_schema_call_p
+from alkahest.prims.operators import register_arithmetic as register_arithmetic
 from alkahest.prims.ordering import depends_p as depends_p
 from alkahest.prims.ordering import gather_p as gather_p
 from alkahest.prims.rules import rules as rules

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import alkahest as af
 from alkahest.base import trees
-from alkahest.extend import gather_p, is_irvar
+from alkahest.extend import BoolAVal, FloatAVal, StrAVal, gather_p, is_irvar
 from alkahest.ir.checking import check
 from alkahest.ir.graph import eqn_levels, ir_eqn_graph
 from alkahest.ir.serialization import ir_digest, ir_from_json, ir_to_json
@@ -47,6 +47,8 @@ def run(table, picked, x, y):
     everything = [*texts, *others]
     return {"out": [everything[i % len(everything)] for i in picked], "literal": "fixed"}
 
+
+TRANSFORMS = (af.batch, af.pushforward, af.pullback, af.weighted, af.sched, af.dce)
 
 _SAME = af.trace(lambda a, b: (a + b, b + "unused"))("", "")
 _MORE = af.trace(lambda a, b: (af.format("{}-{}", b, a), a + "unused"))("", "")
@@ -160,3 +162,38 @@ def test_saved_programs_are_the_same_programs(case):
             assert ir_to_json(copy) == ir_to_json(made)
             assert str(copy) == str(made)
     assert ir_from_json(ir_to_json(ir)).call(*args) == ir.call(*args)
+
+
+VALUES = {StrAVal: st.text("ab", max_size=2), BoolAVal: st.booleans(), FloatAVal: st.floats(0, 1)}
+
+
+def arguments(tree, data):
+    """Return texts for the variables of an input, lists of two of them where it is a batch."""
+
+    def fill(leaf):
+        if not is_irvar(leaf):
+            return leaf
+        value = data.draw(VALUES[type(leaf.aval)])
+        for _ in range(leaf.depth):
+            value = [value, value]
+        return value
+
+    return trees.map_leaves(fill, tree)
+
+
+@given(programs(), st.lists(st.sampled_from(TRANSFORMS), min_size=1, max_size=3), st.data())
+def test_dce_of_transformed_programs_keeps_the_outputs_that_are_used(case, transforms, data):
+    ir, _ = case
+    for transform in transforms:
+        ir = transform(ir)
+    args = arguments(ir.in_ir_tree, data)
+    leaves, treedef = trees.flatten(ir.out_ir_tree)
+    flags = data.draw(st.lists(st.booleans(), min_size=len(leaves), max_size=len(leaves)))
+    pruned = af.dce(ir, out_used=treedef.unflatten(flags))
+    check(pruned)
+    with af.collect(collection=...) as seen:
+        expected = treedef.flatten_up_to(ir.call(*args))
+    with af.collect(collection=...) as seen_pruned:
+        found = treedef.flatten_up_to(pruned.call(*args))
+    assert all(a == b for a, b, flag in zip(expected, found, flags, strict=True) if flag)
+    assert seen_pruned == seen

@@ -53,16 +53,18 @@ def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
 def _learn(tree: Any, key: int) -> tuple[list[Any], TreeDef]:
     found, treedef = _flatten(tree)
     _known[key] = treedef
+    _leaves.add(treedef.__class__)
     return found, treedef
 
 
 def _flatten(tree: Any) -> tuple[list[Any], TreeDef]:
     import optree
 
-    while True:
-        found, treedef = optree.tree_flatten(tree, namespace=PYTREE_NAMESPACE)
-        if not _unknown_dataclasses(found):
-            return found, treedef
+    found, treedef = optree.tree_flatten(tree, namespace=PYTREE_NAMESPACE)
+    for leaf in found:
+        if leaf.__class__ not in _plain:
+            return _flatten(tree) if _unknown_dataclasses(found) else (found, treedef)
+    return found, treedef
 
 
 def leaves(tree: Any) -> list[Any]:

@@ -131,8 +131,12 @@ class Slots:
 
     def shape(self, parts: tuple[list[Any], Any], *, define: bool = False) -> Shape:
         """Return the shape of flattened inputs or outputs."""
-        number = self.define if define else self.use
-        return Shape([number(leaf) for leaf in parts[0]], parts[1])
+        if define:
+            return Shape([self.define(leaf) for leaf in parts[0]], parts[1])
+        of = self._of
+        return Shape(
+            [of[leaf] if leaf.__class__ is IRVar and leaf in of else self.use(leaf) for leaf in parts[0]], parts[1]
+        )
 
 
 class Inputs:

@@ -89,7 +89,7 @@ class TracingInterpreter(Interpreter):
         boxes: list[Any] = []
         for leaf in outs:
             if leaf.__class__ is IRVar:
-                leaf = IRVar(aval=leaf.aval, source=leaf.source, depth=leaf.depth)
+                leaf = IRVar(aval=leaf.aval, depth=leaf.depth)
                 boxes.append(Traced(leaf, self))
             else:
                 boxes.append(leaf)
@@ -132,13 +132,14 @@ def _check_literal(leaf: Any, prim: Prim | None) -> None:
 
 
 def _check_param(prim: Prim, name: str, value: Any) -> None:
-    if value.__class__ is Prim or value.__class__ is IR:
+    cls = value.__class__
+    if cls is Prim or cls is IR:
         return
-    if value.__class__ is tuple or value.__class__ is dict:
-        parts = value.values() if value.__class__ is dict else value
+    if cls is tuple or cls is dict:
+        parts = value.values() if cls is dict else value
         if all([part.__class__ in _SIMPLE or (part.__class__ is tuple and not part) for part in parts]):
             return
-    if not any(leaf.__class__ is Traced for leaf in trees.leaves(value)):
+    if not any([leaf.__class__ is Traced for leaf in trees.leaves(value)]):
         return
     for path, leaf in zip(trees.paths(value), trees.leaves(value), strict=True):
         if leaf.__class__ is Traced:

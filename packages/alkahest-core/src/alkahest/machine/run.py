@@ -225,10 +225,13 @@ class Run:
         context = contextvars.copy_context()
 
         def job() -> None:
+            if self.failing:
+                return
             try:
                 context.run(work)
             except BaseException as error:  # handed over to the thread that waits
                 event.error = error
+                self.failing = not self.isolate
             self._arrived.put(event)
 
         self.out += 1
@@ -244,6 +247,7 @@ class Run:
         def done(task: asyncio.Future[Any]) -> None:
             self._tasks.discard(task)
             event.error = asyncio.CancelledError() if task.cancelled() else task.exception()
+            self.failing = self.failing or (event.error is not None and not self.isolate)
             self._events.append(event)
             if self._wakeup is not None:
                 self._wakeup.set()
@@ -265,7 +269,6 @@ class Run:
         self.out -= len(events)
         self._went_well([event for event in events if event.error is None])
         if failed:
-            self.failing = not self.isolate
             self.settle()
         for event in failed:
             self._failed(event)

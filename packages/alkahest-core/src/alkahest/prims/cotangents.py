@@ -89,48 +89,48 @@ def whole_cotangent(prim: Prim) -> tuple[Staged, Staged]:
 
     def backward(in_tree: Any, /, **params: Any) -> Any:
         primals, cotangent = in_tree
+        leaves, structure = trees.flatten(primals)
         if is_zero(cotangent):
-            return trees.map_leaves(lambda _: cotangent, primals)
-        return spread_p.bind((cotangent, primals), prim=prim, params=params)
+            return structure.unflatten([cotangent] * len(leaves))
+        found = spread_p.bind((cotangent, *leaves), prim=prim, params=params, structure=structure)
+        return structure.unflatten(found)
 
     return keeps_inputs(prim), staged(backward)
 
 
-def _spread_impl(in_tree: Any, /, *, prim: Prim, params: Mapping[str, Any]) -> Any:
-    cotangent, primals = in_tree
-    return trees.map_leaves(lambda _: cotangent, primals)
+# The inputs are the cotangent and the leaves of the primitive's inputs, whose structure is a parameter.
+def _spread_impl(in_tree: Any, /, **_: Any) -> Any:
+    return (in_tree[0],) * (len(in_tree) - 1)
 
 
-def _spread_abstract(in_tree: Any, /, *, prim: Prim, params: Mapping[str, Any]) -> Any:
-    cotangent, primals = in_tree
+def _spread_abstract(in_tree: Any, /, **_: Any) -> Any:
+    cotangent, *primals = in_tree
     aval = find_aval(cotangent) or StrAVal()
     # Nothing flows into a literal.
-    return trees.map_leaves(lambda leaf: aval if isinstance(leaf, AVal) else Zero(aval), primals)
+    return tuple([aval if isinstance(leaf, AVal) else Zero(aval) for leaf in primals])
 
 
 def _spread_push(in_tree: Any, /, **params: Any) -> Any:
-    primals, (tangent, _) = in_tree
+    primals, tangents = in_tree
     out = spread_p.bind(primals, **params)
-    if is_zero(tangent):
-        return out, trees.map_leaves(lambda _: tangent, out)
-    return out, spread_p.bind((tangent, primals[1]), **params)
+    if is_zero(tangents[0]):
+        return out, (tangents[0],) * len(out)
+    return out, spread_p.bind((tangents[0], *primals[1:]), **params)
 
 
-def _spread_backward(in_tree: Any, /, *, prim: Prim, params: Mapping[str, Any]) -> Any:
+def _spread_backward(in_tree: Any, /, *, prim: Prim, params: Mapping[str, Any], structure: Any) -> Any:
     """The transpose of spreading a cotangent over the inputs is pushing tangents of the inputs to the output."""
     primals, tangents = in_tree
-    nothing = trees.map_leaves(lambda leaf: Zero(find_aval(leaf) or StrAVal()), primals)
-    if all(is_zero(leaf) for leaf in trees.leaves(tangents)):
-        return Zero(StrAVal()), nothing
-    _, tangent = push_rules.get(prim)((primals, tangents), **params)
-    return tangent, nothing
+    nothing = [Zero(find_aval(leaf) or StrAVal()) for leaf in primals]
+    if all([is_zero(leaf) for leaf in tangents]):
+        return (Zero(StrAVal()), *nothing)
+    _, tangent = push_rules.get(prim)((structure.unflatten(primals), structure.unflatten(tangents)), **params)
+    return (tangent, *nothing)
 
 
-def _spread_batch(in_tree: Any, /, *, prim: Prim, params: Mapping[str, Any]) -> Any:
-    _, (flag, in_flags), (cotangent, primals) = in_tree
-    _, treedef = trees.flatten(in_flags)
-    n = len(treedef.flatten_up_to(primals))
-    return treedef.unflatten([cotangent] * n), treedef.unflatten([flag] * n)
+def _spread_batch(in_tree: Any, /, **_: Any) -> Any:
+    _, (flag, *_rest), (cotangent, *primals) = in_tree
+    return (cotangent,) * len(primals), (flag,) * len(primals)
 
 
 rules(
@@ -139,7 +139,7 @@ rules(
     abstract=_spread_abstract,
     push=staged(_spread_push),
     pull=(
-        staged(lambda in_tree, **params: (spread_p.bind(in_tree, **params), in_tree[1])),
+        staged(lambda in_tree, **params: (spread_p.bind(in_tree, **params), in_tree[1:])),
         staged(_spread_backward),
     ),
     batch=_spread_batch,

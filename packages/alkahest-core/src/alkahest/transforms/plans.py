@@ -164,7 +164,7 @@ def inlined(ir: IR, inputs: Sequence[Any]) -> tuple[list[IREqn], list[Any]]:
         made: list[Any] = []
         for leaf in outs:
             if leaf.__class__ is IRVar:
-                new = IRVar(aval=leaf.aval, source=leaf.source, depth=leaf.depth)
+                new = IRVar(aval=leaf.aval, source=leaf if leaf.source is None else leaf.source, depth=leaf.depth)
                 names[leaf.id] = new
                 made.append(new)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from alkahest.base.zero import Zero, is_zero
 from alkahest.errors import RuleError
 from alkahest.ir.boxes import Traced
 from alkahest.ir.checking import checked
-from alkahest.ir.ir import IR, Flow, IREqn, IRVar, check_ir, ir_type
+from alkahest.ir.ir import IR, NO_TAGS, Flow, IREqn, IRVar, check_ir, ir_type
 from alkahest.ir.tracing import TracingInterpreter
 from alkahest.prims.cotangents import accumulated, materialized
 from alkahest.prims.derived import all_zero, either_side, pull_bwd_p, pull_fwd_p
@@ -86,29 +87,27 @@ class _Sweep:
         """Return the box of a variable, or the literal."""
         return self.values[leaf.id] if leaf.__class__ is IRVar else leaf
 
-    def add(self, leaf: Any, cotangent: Any) -> None:
+    def add(self, leaf: Any, cotangent: Any, age: float = math.inf) -> None:
         """Note a cotangent of a variable."""
         if leaf.__class__ is IRVar and not is_zero(cotangent):
-            self.cotangents.setdefault(leaf.id, []).append(cotangent)
+            self.cotangents.setdefault(leaf.id, []).append((age, cotangent))
 
     def total(self, leaf: Any) -> Any:
         """Return the sum of the cotangents of a variable."""
         if leaf.__class__ is not IRVar:
             return Zero(find_aval(leaf) or STR)
         found = self.cotangents.get(leaf.id)
-        return accumulated(found) if found else Zero(leaf.aval)
+        if not found:
+            return Zero(leaf.aval)
+        if len(found) == 1:
+            return found[0][1]
+        # Uses by the output first, then by later equations: as they were written, however they are scheduled.
+        return accumulated([cotangent for _, cotangent in sorted(found, key=_age, reverse=True)])
 
     def forward(self, active: set[int]) -> None:
         """Bind every equation; what counts backward goes through its forward rule."""
         for position, eqn in enumerate(self.ir.ir_eqns):
-            before = len(self.tracer.eqns)
-            self._enter(eqn)
-            token = active_tags.set(eqn.tags)
-            try:
-                self._forward(position, eqn, position in active)
-            finally:
-                active_tags.reset(token)
-            self._keep(position, before)
+            self._under(position, eqn, self._forward, position in active)
 
     def _forward(self, position: int, eqn: IREqn, counts: bool) -> None:
         leaves, treedef = eqn.in_parts()
@@ -133,20 +132,13 @@ class _Sweep:
             kinds = self.expected.get(position) or (NATIVE,) * len(trees.leaves(_told(eqn)))
             return structured[eqn.prim][0](primals, kinds, **eqn.params)
         if isinstance(rule, Staged):
-            return rule(primals, **eqn.params)
+            return rule.rule(primals, **eqn.params)
         return pull_fwd_p.bind(primals, prim=eqn.prim, params=eqn.params)
 
     def backward(self) -> None:
         """Go back over the tape, from cotangents of outputs to cotangents of inputs."""
         for position, eqn, primals, residuals in reversed(self.tape):
-            before = len(self.tracer.eqns)
-            self._enter(eqn)
-            token = active_tags.set(eqn.tags)
-            try:
-                self._backward(position, eqn, primals, residuals)
-            finally:
-                active_tags.reset(token)
-            self._keep(position, before)
+            self._under(position, eqn, self._backward, primals, residuals)
 
     def _backward(self, position: int, eqn: IREqn, primals: Any, residuals: Any) -> None:
         out_leaves, out_treedef = eqn.out_parts()
@@ -163,17 +155,26 @@ class _Sweep:
             kinds = self.expected.get(position) or (NATIVE,) * len(self.found[position])
             found = structured[eqn.prim][1](primals, residuals, cotangent, kinds, **eqn.params)
         elif isinstance(rule, Staged):
-            found = rule((residuals, cotangent), **eqn.params)
+            found = rule.rule((residuals, cotangent), **eqn.params)
         else:
             found = pull_bwd_p.bind((residuals, cotangent, primals), prim=eqn.prim, params=eqn.params)
         leaves, treedef = eqn.in_parts()
+        age = _written(eqn)
         for leaf, value in zip(leaves, _split(treedef, found, eqn, "pull_bwd"), strict=True):
-            self.add(leaf, value)
+            self.add(leaf, value, age)
 
-    def _enter(self, eqn: IREqn) -> None:
+    def _under(self, position: int, eqn: IREqn, do: Callable[..., None], *args: Any) -> None:
+        """Let what is recorded have the place and the tags of `eqn`, and keep its order where `eqn` does."""
+        before = len(self.tracer.eqns)
         self.tracer.where = eqn.where
-
-    def _keep(self, position: int, before: int) -> None:
+        if eqn.tags:
+            token = active_tags.set(eqn.tags)
+            try:
+                do(position, eqn, *args)
+            finally:
+                active_tags.reset(token)
+        else:
+            do(position, eqn, *args)
         if self.ir.ordered is not None and position in self.ir.ordered:
             self.kept.extend(range(before, len(self.tracer.eqns)))
 
@@ -181,6 +182,21 @@ class _Sweep:
 def _told(eqn: IREqn) -> Any:
     """Return the structure that kinds of cotangents are about: for a batch, the outputs of one item."""
     return eqn.params["ir"].out_ir_tree if eqn.prim is batch_call_p else eqn.out_ir_tree
+
+
+def _age(entry: tuple[float, Any]) -> float:
+    return entry[0]
+
+
+def _written(eqn: IREqn) -> float:
+    """Return a number that is greater for equations written later, whatever became of them since."""
+    ages: list[float] = []
+    for leaf in eqn.outs:
+        while leaf.__class__ is IRVar and leaf.source.__class__ is IRVar:
+            leaf = leaf.source
+        if leaf.__class__ is IRVar:
+            ages.append(leaf.id)
+    return min(ages, default=0.0)
 
 
 def _split(treedef: Any, value: Any, eqn: IREqn, table: str) -> list[Any]:
@@ -241,6 +257,7 @@ def _swept(ir: IR, kinds: Kinds, inner: bool, expected: dict[int, Kinds]) -> tup
     out_leaves, out_treedef = trees.flatten(ir.out_ir_tree)
     incoming = [_incoming(tracer, leaf, kind) for leaf, kind in zip(out_leaves, kinds, strict=True)]
     token = active_interpreter.set(tracer)
+    tags = active_tags.set(NO_TAGS)  # a plan is kept, and what is active now is not part of it
     try:
         sweep.forward(_counting(ir, kinds))
         for leaf, cotangent in zip(out_leaves, incoming, strict=True):
@@ -250,6 +267,7 @@ def _swept(ir: IR, kinds: Kinds, inner: bool, expected: dict[int, Kinds]) -> tup
         if not inner:
             found = [_for_input(leaf, cotangent) for leaf, cotangent in zip(leaves, found, strict=True)]
     finally:
+        active_tags.reset(tags)
         active_interpreter.reset(token)
     ins = (treedef.unflatten(boxes), out_treedef.unflatten(incoming))
     outs = (out_treedef.unflatten([sweep.read(leaf) for leaf in out_leaves]), treedef.unflatten(found))
