@@ -22,6 +22,12 @@ def test_throughput():
     assert all(row["numpy"] > 0 for row in out["peer_over_ours"].values())
 
 
+def test_programs():
+    out = last_line("programs.py", "--alone", "--shrink", "100", "--rounds", "1")
+    assert set(out["cases"]) >= {"trace", "call", "pullback, first call", "dce of 10,000 equations, half of them dead"}
+    assert [name for name, row in out["cases"].items() if row["ours"] is None] == []
+
+
 @pytest.mark.parametrize("name", ["latency.py", "memory.py"])
 def test_the_others_print_json(name):
     assert last_line(name)

@@ -1,10 +1,14 @@
 """The example of an agent runs as its page says, and does what it says."""
 
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,13 +19,13 @@ AGENT = ROOT / "examples" / "agent"
 QUESTIONS = json.loads((AGENT / "questions.json").read_text(encoding="utf-8"))
 
 
-def start(*arguments):
+def start(*arguments, **environment):
     """Return the command, carried out."""
     return subprocess.run(
         [sys.executable, str(AGENT / "run.py"), *arguments],
         capture_output=True,
         encoding="utf-8",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
         check=False,
     )
 
@@ -94,6 +98,50 @@ def test_the_budget_holds():
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "the budget of 5 calls is used up" in done.stderr
+
+
+class Server(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server whose model is the example's script."""
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.server.answer(request["messages"])
+        message = {"role": "assistant", "content": content if isinstance(content, str) else json.dumps(content)}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+        answer = {"id": "1", "object": "chat.completion", "created": 0, "model": request["model"], "usage": usage}
+        body = json.dumps({**answer, "choices": [choice]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+def test_it_runs_with_a_model_behind_http(monkeypatch):
+    if find_spec("litellm") is None:
+        pytest.skip("LiteLLM, the extra `lm`, is not installed")
+    monkeypatch.syspath_prepend(str(AGENT))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server.answer = importlib.import_module("scripted").answer
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        arguments = ("ask", "batch", "--model", "openai/scripted")
+        done = start(*arguments, OPENAI_API_BASE=address, OPENAI_API_KEY="none")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert done.returncode == 0, done.stderr
+    assert "answer: 18.015 g/mol" in done.stdout
+    assert done.stdout.count("right: ") == len(QUESTIONS)
+    # 4 calls for the first question alone; then 4 for each of four molar masses, and 2 for each of the eight others.
+    assert "36 model calls, 360 tokens" in done.stdout
 
 
 def test_the_examples_of_the_tools_run():

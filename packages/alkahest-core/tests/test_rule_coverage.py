@@ -28,7 +28,6 @@ SYNC_ONLY = {"abstract", "dce"}
 
 WHOLE = "the general rule does: an equation goes where no output is used, and needs all its inputs where one is"
 PLANNED = "`pullback` and `pushforward` put the equations of its plan, or of its members, in its place first"
-INSIDE = "it stands only inside the derivative of a weight over the items of a batch, which has no derivative further"
 
 ABSENT = {
     **{
@@ -38,7 +37,7 @@ ABSENT = {
             *("format", "concat", "match", "stop_gradient", "checkpoint", "factor", "depends", "lm_call"),
             *("lm_schema_call", "lm_feedback", "push", "pull_fwd", "pull_bwd", "accumulate", "materialize", "spread"),
             *("pack", "unpack", "extend_trail", "shorten_trail", "has_trail", "accumulate_items", "broadcast_like"),
-            *("weight", "product", "item_product", "other_products", "item_dot"),
+            *("weight", "product", "item_product", "other_products", "leave_out", "join_left_out"),
         )
     },
     **{
@@ -46,7 +45,6 @@ ABSENT = {
         for name in ("gather", "pushforward_call", "pullback_call", "weighted_call")
         for table in ("push", "pull_fwd", "pull_bwd")
     },
-    **{(name, table): INSIDE for name in ("other_products", "item_dot") for table in ("push", "pull_fwd", "pull_bwd")},
 }
 
 

@@ -250,6 +250,9 @@ def _opened(tree: Any) -> tuple[str, list[tuple[str, Any]], str]:
         return "[", [("", child) for child in tree], "]"
     if cls is dict:
         return "{", [(f"{_short(repr(key))}: ", child) for key, child in tree.items()], "}"
+    parts = getattr(cls, "printed_parts", None)
+    if parts is not None:
+        return parts(tree)
     if dataclasses.is_dataclass(cls):
         return f"{cls.__name__}(", [(f"{f.name}=", getattr(tree, f.name)) for f in dataclasses.fields(cls)], ")"
     names: Any = getattr(cls, "_fields", None)

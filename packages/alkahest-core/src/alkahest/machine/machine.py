@@ -260,8 +260,8 @@ class Machine:
         if self.run.sees(step.prim):
             return self._transposed(node, [self._bind(node, i) for i in ids])
         rule = batch_rules.get(step.prim)
-        if len(ids) == 1 and (step.prim in cheap_primitives or isinstance(rule, DerivedBatch)):
-            return [[v] for v in step.outs.split(self._carry_out(node, ids[0]))]
+        if isinstance(rule, DerivedBatch) or (len(ids) == 1 and step.prim in cheap_primitives):
+            return self._transposed(node, [self._carry_out(node, i) for i in ids])
         values = step.ins.treedef.unflatten(
             [self.column(s, ids) if flag else self.values[s] for s, flag in zip(node.in_slots, node.flags, strict=True)]
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alkahest.base import trees
 from alkahest.base.avals import FloatAVal
-from alkahest.base.zero import Zero
+from alkahest.base.zero import Zero, is_zero, zeroof
 from alkahest.errors import BatchError, OperandTypeError
 from alkahest.ir.code import accepts, annotate, as_float
 from alkahest.ir.columns import one_level
@@ -204,6 +204,9 @@ class BatchPart(Part):
             except (BatchError, OperandTypeError) as error:
                 self.fail(i, error)
                 continue
+            if not size:
+                self._nothing(i)
+                continue
             self.pending[i] = _Pending(container, size, len(self.out_leaves))
             owners.extend((i, k) for k in range(size))
             rows.extend([[v[k] if axis else v for v, axis in zip(lists, self.axes, strict=True)] for k in range(size)])
@@ -217,8 +220,12 @@ class BatchPart(Part):
         container, size = open_batch(values, self.axes)
         lists: list[Any] = []
         for k, (leaf, value, axis) in enumerate(zip(trees.leaves(self.ir.in_ir_tree), values, self.axes, strict=True)):
-            lists.append(checked_column(leaf, one_level(value)[0], f"batched input {k}") if axis else value)
+            lists.append(checked_column(leaf, entries_of(value, size), f"batched input {k}") if axis else value)
         return container, size, lists
+
+    def _nothing(self, i: int) -> None:
+        parts = self.node.step.outs.split(nothing_of(self.ir.out_ir_tree))
+        self.give([i], [[part] for part in parts])
 
     def _finished(self, owners: list[tuple[int, int]], columns: list[list[Any]]) -> None:
         ready: list[int] = []
@@ -239,15 +246,26 @@ class BatchPart(Part):
         self.give(ready, [[row[k] for row in rows] for k in range(len(self.node.step.outs.slots))])
 
 
+def entries_of(value: Any, size: int) -> list[Any]:
+    """Return the items of a batch; of a symbolic zero, as many of it."""
+    return [value] * size if is_zero(value) else one_level(value)[0]
+
+
+def nothing_of(out_ir_tree: Any) -> Any:
+    """Return what comes of a batch of which only symbolic zeros are known: zeros."""
+    return trees.map_leaves(lambda leaf: zeroof(leaf.aval if leaf.__class__ is IRVar else leaf), out_ir_tree)
+
+
 def open_batch(values: Sequence[Any], axes: Sequence[bool], names: Sequence[str] = ()) -> tuple[Any, int]:
     """Return container and size of the batched values; no items, or uneven ones, raise `BatchError`.
 
-    `names` says what the values are called in errors.
+    A symbolic zero may stand for a batch of zeros; where nothing else does, the size is 0. `names` says what the values
+    are called in errors.
     """
     found: Any = None
     first = ""
     for k, (value, axis) in enumerate(zip(values, axes, strict=True)):
-        if not axis:
+        if not axis or is_zero(value):
             continue
         name = names[k] if names else f"batched input {k}"
         try:

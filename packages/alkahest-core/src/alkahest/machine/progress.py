@@ -34,12 +34,12 @@ def progress(report: Callable[[int, int], None] | str | None = None) -> Generato
             progress_hook.reset(token)
         return
     with _bar() as bar:
-        tasks: dict[int, Any] = {}
+        tasks: list[Any] = []
 
         def show(done: int, total: int) -> None:
-            if total not in tasks:
-                tasks[total] = bar.add_task(report or "items", total=total)
-            bar.update(tasks[total], completed=done)
+            if not tasks or bar.tasks[tasks[-1]].finished:
+                tasks.append(bar.add_task(report or "items", total=total))
+            bar.update(tasks[-1], completed=done)
 
         token = progress_hook.set(show)
         try:

@@ -84,6 +84,10 @@ class Documented:
     def __repr__(self) -> str:
         return f"{self.node!r} @ {self.doc!r}"
 
+    def printed_parts(self) -> tuple[str, list[tuple[str, Any]], str]:
+        """Return how it begins, its entries, and how it ends, where a program is printed."""
+        return "", [("", self.node)], f" @ {self.doc!r}"
+
 
 _lock = threading.Lock()
 _registered: list[type] = []

@@ -12,10 +12,9 @@ from alkahest.base.avals import DeepAVal, StrAVal, deepened
 from alkahest.base.zero import Zero, is_zero
 from alkahest.errors import AlkahestError, OperandTypeError
 from alkahest.ir.code import runners
-from alkahest.ir.columns import one_level
 from alkahest.ir.ir import IR, Flow, IRVar, broadcast_prefix, check_ir, ir_type
 from alkahest.machine.machine import Machine
-from alkahest.machine.parts import checked_column, open_batch
+from alkahest.machine.parts import checked_column, entries_of, nothing_of, open_batch
 from alkahest.machine.run import Run, progress_hook
 from alkahest.prims.rules import rules
 from alkahest.transforms.calls import batch_call_p, batched_outputs, call_ir, copied
@@ -133,7 +132,9 @@ class _Batch:
         values = like(ir.in_ir_tree, in_tree)
         names = ["args" + "".join([f"[{part!r}]" for part in path]) for path in trees.paths(ir.in_ir_tree)]
         self.container, self.size = open_batch(values, self.axes, names)
-        columns = [one_level(v)[0] if axis else v for v, axis in zip(values, self.axes, strict=True)]
+        columns = [entries_of(v, self.size) if axis else v for v, axis in zip(values, self.axes, strict=True)]
+        if not self.size:  # only symbolic zeros stand for batches
+            return
         for k, (leaf, axis) in enumerate(zip(leaves, self.axes, strict=True)):
             if axis:
                 columns[k] = checked_column(leaf, columns[k], names[k])
@@ -206,11 +207,16 @@ def _impl(in_tree: Any, /, *, ir: IR, in_axes: Any) -> Any:
     if not any(trees.leaves(in_axes)):
         return ir.call(*in_tree)
     call = _Batch(in_tree, ir, in_axes, True)
+    if not call.size:
+        return nothing_of(ir.out_ir_tree)
+    token = progress_hook.set(None)  # batches inside this one report nothing
     try:
         call.run.drive()
     except Exception as error:
         call.partial(error)
         raise
+    finally:
+        progress_hook.reset(token)
     return call.output()
 
 
@@ -218,11 +224,16 @@ async def _aimpl(in_tree: Any, /, *, ir: IR, in_axes: Any) -> Any:
     if not any(trees.leaves(in_axes)):
         return await ir.acall(*in_tree)
     call = _Batch(in_tree, ir, in_axes, False)
+    if not call.size:
+        return nothing_of(ir.out_ir_tree)
+    token = progress_hook.set(None)
     try:
         await call.run.adrive()
     except Exception as error:
         call.partial(error)
         raise
+    finally:
+        progress_hook.reset(token)
     return call.output()
 
 
@@ -235,6 +246,8 @@ def _abstract(in_tree: Any, /, *, ir: IR, in_axes: Any) -> Any:
     if all(isinstance(v, DeepAVal | Zero) for v in batched):
         return trees.map_leaves(lambda leaf: deepened(_type(leaf), 1), ir.out_ir_tree)
     container, size = open_batch(values, axes)
+    if not size:
+        return nothing_of(ir.out_ir_tree)
     return trees.map_leaves(lambda leaf: container.unflatten([_type(leaf)] * size), ir.out_ir_tree)
 
 
@@ -254,11 +267,11 @@ class _Whole:
     """A scheduled program, run by data edges."""
 
     def __init__(self, ir: IR, args: Sequence[Any], sync: bool) -> None:
+        ir, args, flags = _specialised(ir, list(args), (False,) * len(args))
         self.ir = ir
         self.run = Run(ir, sync=sync)
-        n = trees.structure(ir.in_ir_tree).num_leaves
         self.out: Any = None
-        self.machine = Machine(self.run, self.run.graph(ir, (False,) * n), self._done, self._failed)
+        self.machine = Machine(self.run, self.run.graph(ir, flags), self._done, self._failed)
         self.machine.solo = True
         self.machine.begin(args)
 

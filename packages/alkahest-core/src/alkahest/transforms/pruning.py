@@ -136,6 +136,12 @@ def _narrowed(eqn: IREqn, used: list[bool]) -> tuple[IREqn, list[bool]]:
             f"the dce rule of {eqn.prim.name!r} returned no equation with flags in the structure of its inputs.",
             remedy="Return (equation, truth values in the structure of eqn.in_ir_tree).",
         )
+    needed = {leaf for leaf, flag in zip(eqn.ins, flags, strict=True) if flag}
+    if any(leaf.__class__ is IRVar and leaf not in needed for leaf in made.ins):
+        raise RuleError(
+            f"the dce rule of {eqn.prim.name!r} says that an input is not needed, and leaves it in the equation.",
+            remedy="Flag each input that the returned equation uses.",
+        )
     return made, flags
 
 

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 from alkahest.base import trees
-from alkahest.base.avals import FLOAT, AVal, DeepAVal, deepened
+from alkahest.base.avals import FLOAT
 from alkahest.base.interpreter import active_interpreter, active_tags
-from alkahest.base.prim import Prim
-from alkahest.base.zero import Zero, is_zero
 from alkahest.errors import RuleError
 from alkahest.ir.checking import checked
-from alkahest.ir.columns import one_level
 from alkahest.ir.ir import IR, IREqn, IRVar, check_ir, ir_type
 from alkahest.ir.tracing import TracingInterpreter
 from alkahest.prims.control import switch_p, while_loop_p
-from alkahest.prims.cotangents import accumulated
-from alkahest.prims.groups import cheap_primitives
-from alkahest.prims.marks import check_weight, factor_p
-from alkahest.prims.rules import rules, staged
+from alkahest.prims.marks import factor_p
+from alkahest.prims.rules import rules
 from alkahest.transforms.boundary import CustomFunction
 from alkahest.transforms.calls import batch_call_p, call_ir, copied, weighted_call_p
 from alkahest.transforms.custom_rules import custom_body
 from alkahest.transforms.forward import on_first
 from alkahest.transforms.hoisting import hoisted
 from alkahest.transforms.plans import as_written, derived, expansions, flat
-
-weight_p = Prim("weight")
-product_p = Prim("product")
-item_product_p = Prim("item_product")
+from alkahest.transforms.weights import item_product_p, product, product_p, weight_p
 
 
 def weighted(ir: IR, /) -> IR:
@@ -129,13 +119,6 @@ def _bind(tracer: TracingInterpreter, eqn: IREqn, values: dict[int, Any], weight
             values[leaf.id] = value
 
 
-def product(weights: Sequence[Any]) -> Any:
-    """Return the product of weights, traced or not."""
-    if len(weights) < 2:
-        return weights[0] if weights else 1.0
-    return product_p.bind(tuple(weights))
-
-
 def _factor(in_tree: Any, /, *, name: Any) -> Any:
     return (), weight_p.bind(in_tree)
 
@@ -163,104 +146,6 @@ def _batch(in_tree: Any, /, *, ir: IR, in_axes: Any) -> Any:
 
 
 _RULES = {factor_p: _factor, switch_p: _switch, while_loop_p: _while, batch_call_p: _batch}
-
-# ------------------------------------------------------------------------------------------------------ weights
-
-
-def _weight(weight: Any, /) -> float:
-    check_weight(weight)
-    return float(weight)
-
-
-rules(
-    weight_p,
-    impl=_weight,
-    abstract=lambda in_tree: FLOAT,
-    push=staged(lambda in_tree: (weight_p.bind(in_tree[0]), in_tree[1])),
-    pull=(staged(lambda in_tree: (weight_p.bind(in_tree), ())), staged(lambda in_tree: in_tree[1])),
-)
-
-
-def _product(factors: Sequence[Any], /) -> Any:
-    """Return the product; a tangent may be a symbolic zero, in a branch without factors for one."""
-    zeros = [factor for factor in factors if is_zero(factor)]
-    return zeros[0] if zeros else float(math.prod(factors))
-
-
-def _others(weights: tuple[Any, ...], k: int, factor: Any) -> Any:
-    """Return `factor` times all weights but the k-th: no division, since a weight may be zero."""
-    return product([factor, *weights[:k], *weights[k + 1 :]])
-
-
-def _product_push(in_tree: Any, /) -> Any:
-    weights, tangents = in_tree
-    parts = [_others(weights, k, t) for k, t in enumerate(tangents) if not is_zero(t)]
-    return product_p.bind(weights), accumulated(parts) if parts else Zero(FLOAT)
-
-
-rules(
-    product_p,
-    impl=_product,
-    abstract=lambda in_tree: FLOAT,
-    push=staged(_product_push),
-    pull=(
-        staged(lambda in_tree: (product_p.bind(in_tree), in_tree)),
-        staged(lambda in_tree: tuple([_others(in_tree[0], k, in_tree[1]) for k in range(len(in_tree[0]))])),
-    ),
-)
-
-other_products_p = Prim("other_products")
-
-
-def _other_products(in_tree: Any, /) -> Any:
-    """Return, for each item, the cotangent times the weights of all other items."""
-    weights, cotangent = in_tree
-    entries, container = one_level(weights)
-    before = [1.0]
-    for w in entries[:-1]:
-        before.append(before[-1] * w)
-    after = 1.0
-    found: list[float] = []
-    for k in range(len(entries) - 1, -1, -1):
-        found.append(before[k] * after * cotangent)
-        after *= entries[k]
-    return container.unflatten(found[::-1])
-
-
-rules(
-    other_products_p,
-    impl=_other_products,
-    abstract=lambda in_tree: in_tree[0],
-)
-
-
-def _item_product_type(in_tree: Any, /) -> AVal:
-    return deepened(FLOAT, in_tree.depth - 1) if isinstance(in_tree, DeepAVal) else FLOAT
-
-
-rules(
-    item_product_p,
-    impl=lambda in_tree: float(math.prod(one_level(in_tree)[0])),
-    abstract=_item_product_type,
-    pull=(
-        staged(lambda in_tree: (item_product_p.bind(in_tree), in_tree)),
-        staged(other_products_p.bind),
-    ),
-    push=staged(lambda in_tree: (item_product_p.bind(in_tree[0]), item_dot_p.bind((in_tree[0], in_tree[1])))),
-)
-
-item_dot_p = Prim("item_dot")
-
-
-def _item_dot(in_tree: Any, /) -> float:
-    """Return the tangent of a product over items."""
-    weights, tangents = in_tree
-    others = one_level(_other_products((weights, 1.0)))[0]
-    return math.fsum([o * t for o, t in zip(others, one_level(tangents)[0], strict=True) if not is_zero(t)])
-
-
-rules(item_dot_p, impl=_item_dot, abstract=lambda in_tree: FLOAT)
-cheap_primitives.update({weight_p, product_p, item_product_p, other_products_p, item_dot_p})
 
 # ------------------------------------------------------------------------------------- the higher-order equation
 
