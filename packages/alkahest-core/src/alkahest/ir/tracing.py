@@ -204,12 +204,17 @@ def _trace(fn: Callable[..., Any], args: tuple[Any, ...], static: Any) -> IR:
         out = fn(*treedef.unflatten(boxes))
     finally:
         active_interpreter.reset(token)
-    if inspect.iscoroutine(out) or inspect.isasyncgen(out):
-        close = getattr(out, "close", None)
-        if close is not None:
-            close()
-        raise TraceError(f"{tracer.name} returned a coroutine.", remedy="Trace a plain function, without await.")
+    _refuse_coroutines(out, tracer.name)
     return IR(tracer.eqns, treedef.unflatten(ins), tracer.leave(out))
+
+
+def _refuse_coroutines(out: Any, name: str) -> None:
+    for leaf in trees.leaves(out):
+        if inspect.isawaitable(leaf) or inspect.isasyncgen(leaf):
+            close = getattr(leaf, "close", None)
+            if close is not None:
+                close()
+            raise TraceError(f"{name} returned a coroutine.", remedy="Trace a plain function, without await.")
 
 
 def _static_leaves(static: Any, args: tuple[Any, ...], n: int) -> list[bool]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from alkahest.base import trees
+from alkahest.base.interpreter import box_types
 from alkahest.base.avals import FloatAVal
 from alkahest.base.zero import Zero, is_zero, zeroof
 from alkahest.errors import BatchError, OperandTypeError
@@ -302,6 +303,8 @@ def checked_column(leaf: Any, column: list[Any], name: str) -> list[Any]:
         return column
     for i, value in enumerate(column):
         if value.__class__ is not Zero and not accepts(leaf, value):
+            if value.__class__ in box_types:
+                raise value.leaked()
             raise OperandTypeError(
                 f"item {i} of {name} has type {type(value).__name__} where the program takes {leaf.aval.label}.",
                 remedy=f"Pass a batch of {leaf.aval.label}, as in the example the program was traced with.",

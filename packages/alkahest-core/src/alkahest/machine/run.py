@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from alkahest.ir.ir import IR
     from alkahest.machine.machine import Machine
 
-THREADS = 64
+THREADS = 128
 """How many waiting equations a synchronous run carries out side by side; a client may bound its calls further."""
 
 progress_hook: ContextVar[Callable[[int, int], None] | None] = ContextVar("progress_hook", default=None)

@@ -10,7 +10,7 @@ from alkahest.base.avals import BoolAVal, FloatAVal, IntAVal, StrAVal, find_aval
 from alkahest.base.prim import Prim
 from alkahest.base.zero import Zero
 from alkahest.errors import BranchError, LoopError, OperandTypeError, TreeError
-from alkahest.ir.ir import IR, IRVar, ir_aval, ir_type
+from alkahest.ir.ir import IR, Flow, IRVar, ir_aval, ir_type
 from alkahest.prims.rules import rules, staged
 
 switch_p = Prim("switch")
@@ -146,7 +146,26 @@ def _check_operands(ir: IR, operands: tuple[Any, ...]) -> None:
             f"the branches of switch take {len(wanted)} argument(s) and it was given {len(operands)} operand(s).",
             remedy="Pass to switch, after the branches, what each branch takes.",
         )
-    _flatten_like(wanted, operands, "the operands of switch")
+    _check_given(wanted, operands, "the operands of switch")
+
+
+def _check_given(wanted: Any, given: Any, what: str) -> None:
+    """Raise `TreeError` or `OperandTypeError` where programs that take `wanted` cannot take `given`."""
+    for leaf, value in zip(trees.leaves(wanted), _flatten_like(wanted, given, what), strict=True):
+        if leaf.__class__ is not IRVar or leaf.depth or isinstance(leaf.source, Flow) or value.__class__ is Zero:
+            continue
+        aval = find_aval(value)
+        if aval is None and not trees.is_leaf(value):
+            raise _other_structure(what, f"a {type(value).__name__} stands for a {leaf.aval.label}")
+        plain = isinstance(aval, _PLAIN) or isinstance(leaf.aval, _PLAIN)
+        if aval is not None and plain and aval != leaf.aval and not _widens(leaf.aval, aval):
+            raise OperandTypeError(
+                f"{what} hold a {aval.label} where its programs take a {leaf.aval.label}.",
+                remedy="Pass the types the programs were traced with.",
+            )
+
+
+_PLAIN = (StrAVal, IntAVal, FloatAVal, BoolAVal)
 
 
 def _flatten_like(like: Any, given: Any, what: str) -> list[Any]:
@@ -154,10 +173,14 @@ def _flatten_like(like: Any, given: Any, what: str) -> list[Any]:
     try:
         return treedef.flatten_up_to(given)
     except ValueError as error:
-        raise TreeError(
-            f"{what} do not have the structure its programs take: {str(error).splitlines()[0].rstrip('.')}.",
-            remedy="Pass the structure the programs were traced with.",
-        ) from None
+        raise _other_structure(what, str(error).splitlines()[0].rstrip(".")) from None
+
+
+def _other_structure(what: str, why: str) -> TreeError:
+    return TreeError(
+        f"{what} do not have the structure its programs take: {why}.",
+        remedy="Pass the structure the programs were traced with.",
+    )
 
 
 def branch(branches: Mapping[Any, IR], key: Any) -> IR:
@@ -222,7 +245,7 @@ def while_loop(cond_ir: IR, body_ir: IR, init: Any, /, *, max_iters: int | None 
     if not isinstance(max_iters, int) or isinstance(max_iters, bool) or max_iters < 0:
         raise LoopError(f"max_iters is {max_iters!r}.", remedy="Pass an integer of at least 0.")
     _check_loop(cond_ir, body_ir)
-    _flatten_like(body_ir.in_ir_tree[0], init, "the initial value of while_loop")
+    _check_given(body_ir.in_ir_tree[0], init, "the parts of the initial value of while_loop")
     return while_loop_p.bind((init,), cond_ir=cond_ir, body_ir=body_ir, max_iters=max_iters)
 
 
