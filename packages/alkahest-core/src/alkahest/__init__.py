@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alkahest.base.trees import PYTREE_NAMESPACE as PYTREE_NAMESPACE
     from alkahest.base.zero import Zero as Zero
     from alkahest.base.zero import feedback_format as feedback_format
     from alkahest.base.zero import materialize as materialize
@@ -204,6 +205,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "base.trees": "PYTREE_NAMESPACE",
     "base.zero": "Zero feedback_format materialize",
     "compile.cache": "CompileCache",
     "compile.compiled": "CompiledFn",

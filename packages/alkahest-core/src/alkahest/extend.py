@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alkahest.base import trees
+from alkahest.base import treelib as treelib
 from alkahest.base.avals import AVal as AVal
 from alkahest.base.avals import BoolAVal as BoolAVal
 from alkahest.base.avals import FloatAVal as FloatAVal
@@ -148,4 +148,4 @@ from alkahest.transforms.calls import pushforward_call_p as pushforward_call_p
 from alkahest.transforms.calls import weighted_call_p as weighted_call_p
 
 RuleRegistry = RuleTable
-treelib = trees
+InterpreterRuleMapping = RuleTable

@@ -59,7 +59,9 @@ def test_format_is_that_of_python(template, args, kwargs):
     wanted = template.format(*args, **kwargs)
     assert af.format(template, *args, **kwargs) == wanted
     names = tuple(kwargs)
-    ir = af.trace(lambda a, k: af.format(template, *a, **dict(zip(names, k, strict=True))))(args, tuple(kwargs.values()))
+    ir = af.trace(lambda a, k: af.format(template, *a, **dict(zip(names, k, strict=True))))(
+        args, tuple(kwargs.values())
+    )
     assert both(ir, args, tuple(kwargs.values())) == wanted
 
 

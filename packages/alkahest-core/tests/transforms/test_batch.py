@@ -157,11 +157,13 @@ def test_a_pure_equation_over_a_batch_is_one_rule_call(counted):
     assert [size for size, _, _ in calls] == [1000] * 4
 
 
-def test_format_over_a_thousand_items_is_one_call_of_its_rule(monkeypatch):
+def test_format_over_a_thousand_items_is_one_call_of_its_rule_weakness_16(monkeypatch):
     calls = []
     rule = batch_rules.get(af.extend.format_p)
-    monkeypatch.setitem(batch_rules._rules, af.extend.format_p, lambda in_tree, **p: calls.append(1) or rule(in_tree, **p))
-    monkeypatch.setattr(impl_rules.get(af.extend.format_p), "__code__", (lambda *a, **k: 1 / 0).__code__)
+    monkeypatch.setitem(
+        batch_rules._rules, af.extend.format_p, lambda in_tree, **p: calls.append(1) or rule(in_tree, **p)
+    )
+    monkeypatch.setitem(impl_rules._rules, af.extend.format_p, lambda *a, **k: pytest.fail("item by item"))
     out = af.batch(greet).call(["a"] * 1000, [str(k) for k in range(1000)])
     assert out == [f"a, {k}!" for k in range(1000)]
     assert len(calls) == 1
@@ -188,7 +190,7 @@ def test_an_unbatched_equation_runs_once_in_a_batch_in_a_batch(counted):
 
 def test_an_unbatched_switch_takes_one_branch_once(counted):
     prim, calls = counted()
-    branches = {"up": af.trace(lambda x: prim.bind(x))(""), "same": af.trace(lambda x: x)("")}
+    branches = {"up": af.trace(prim.bind)(""), "same": af.trace(lambda x: x)("")}
     ir = af.trace(lambda key, x, y: af.switch(key, branches, x) + y)("up", "", "")
     assert af.batch(ir, in_axes=(False, False, True)).call("up", "a", ["b", "c"]) == ["Ab", "Ac"]
     assert calls == ["a"]
@@ -196,7 +198,7 @@ def test_an_unbatched_switch_takes_one_branch_once(counted):
 
 def test_a_primitive_without_a_batch_rule_goes_item_by_item(counted):
     prim, calls = counted()
-    assert both(af.batch(af.trace(lambda x: prim.bind(x))("")), ("a", "b", "c")) == ("A", "B", "C")
+    assert both(af.batch(af.trace(prim.bind)("")), ("a", "b", "c")) == ("A", "B", "C")
     assert calls == ["a", "b", "c"] * 2
 
 
@@ -208,7 +210,7 @@ def test_a_batch_rule_may_say_that_its_output_is_not_batched():
         batch=lambda in_tree: (("x", in_tree[2]), (False, True)),
         register=False,
     )
-    assert both(af.batch(af.trace(lambda x: prim.bind(x))("")), ["a", "b"]) == (["x", "x"], ["a", "b"])
+    assert both(af.batch(af.trace(prim.bind)("")), ["a", "b"]) == (["x", "x"], ["a", "b"])
 
 
 @pytest.mark.parametrize("lost", [lambda c: c[:-1], lambda c: [*c, "more"], lambda c: []])
@@ -220,8 +222,8 @@ def test_a_batch_rule_that_loses_or_invents_items_is_reported(lost):
         batch=lambda in_tree: (lost(in_tree[2]), True),
         register=False,
     )
-    with pytest.raises(BatchError, match="test_lossy.*items for 3"):
-        af.batch(af.trace(lambda x: prim.bind(x))("")).call(["a", "b", "c"])
+    with pytest.raises(BatchError, match=r"test_lossy.*items for 3"):
+        af.batch(af.trace(prim.bind)("")).call(["a", "b", "c"])
 
 
 def test_a_batch_rule_of_another_structure_is_reported():
@@ -233,14 +235,14 @@ def test_a_batch_rule_of_another_structure_is_reported():
         register=False,
     )
     with pytest.raises(ValueError, match="structure"):
-        af.batch(af.trace(lambda x: prim.bind(x))("")).call(["a", "b", "c"])
+        af.batch(af.trace(prim.bind)("")).call(["a", "b", "c"])
 
 
 def test_a_missing_batch_rule_is_named_with_its_table():
     prim = Prim("test_no_batch")
     impl_rules.set(prim, lambda text: text)
     abstract_rules.set(prim, lambda text: StrAVal())
-    ir = af.trace(lambda x: prim.bind(x))("")
+    ir = af.trace(prim.bind)("")
     assert ir.call("a") == "a"
     with pytest.raises(MissingRuleError, match=r"'test_no_batch' has no batch rule") as caught:
         af.batch(ir).call(["a", "b"])
@@ -277,14 +279,14 @@ def test_a_batched_key_over_operands_that_are_not():
 
 def test_only_the_branches_that_are_taken_run(counted):
     prim, calls = counted()
-    branches = {"a": af.trace(lambda x: prim.bind(x))(""), "b": af.trace(lambda x: x)("")}
+    branches = {"a": af.trace(prim.bind)(""), "b": af.trace(lambda x: x)("")}
     ir = af.batch(af.trace(lambda key, x: af.switch(key, branches, x))("a", ""))
     assert ir.call(["b", "b", "a"], ["x", "y", "z"]) == ["x", "y", "Z"]
     assert calls == ["z"]
 
 
 def test_an_unknown_key_of_one_item_names_item_and_key():
-    with pytest.raises(BranchError, match="no branch 'left'.*item 1 of the batch") as caught:
+    with pytest.raises(BranchError, match=r"no branch 'left'.*item 1 of the batch") as caught:
         af.batch(_chosen()).call(["up", "left", "up"], ["a", "b", "c"], ["1", "2", "3"])
     assert "switch" in caught.value.where
 
@@ -356,13 +358,13 @@ def test_three_deep_with_axes_of_all_kinds():
 
 def test_a_batch_inside_a_traced_function():
     inner = af.batch(greet, in_axes=(False, True))
-    ir = af.trace(lambda greeting, names: inner.call(greeting, names))("", ["", ""])
+    ir = af.trace(inner.call)("", ["", ""])
     assert both(ir, "a", ["b", "c"]) == ["a, b!", "a, c!"]
     assert both(af.batch(ir), ["a", "z"], [["b", "d"], ["c", "e"]]) == [["a, b!", "z, d!"], ["a, c!", "z, e!"]]
 
 
 def test_an_empty_batch_inside_a_batch_names_the_outer_item():
-    with pytest.raises(BatchError, match="without items.*item 1 of the batch"):
+    with pytest.raises(BatchError, match=r"without items.*item 1 of the batch"):
         af.batch(af.batch(bang)).call([["a"], [], ["b"]])
 
 
@@ -425,7 +427,11 @@ def test_a_branch_checks_its_static_input_in_a_batch_as_alone():
 # ------------------------------------------------------------------------------------------- programs at random
 
 
-@given(st.lists(st.tuples(st.sampled_from(["up", "down"]), st.text(max_size=4), st.text(max_size=4)), min_size=1, max_size=7))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["up", "down"]), st.text(max_size=4), st.text(max_size=4)), min_size=1, max_size=7
+    )
+)
 def test_a_batch_is_a_loop(rows):
     ir = _chosen()
     wanted = [ir.call(*row) for row in rows]

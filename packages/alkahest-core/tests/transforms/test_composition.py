@@ -1,6 +1,6 @@
-"""Transforms in any order and depth: a corpus of programs, every chain of transforms, loops in Python for the oracle.
+"""Transforms in any order and depth: a corpus of programs, chains of transforms, loops for the oracle.
 
-`sched` and `dce` change nothing of what a program gives, and `batch` commutes with everything but `weighted`: with these
+`sched` and `dce` change nothing of what a program gives, `batch` commutes with everything but `weighted`: with these
 two laws each chain is compared with the same chain without them, item by item. What single transforms give is checked
 by hand-written values in the other files.
 """
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import alkahest as af
 from alkahest.base import trees
@@ -205,7 +207,11 @@ CORPUS = [
         af.trace(_structures)({"k": ["", ""]}, Pair("", "")),
         tuple([({"k": [a, b]}, Pair(b, "r" if a == "u" else a)) for a, b in _TEXTS]),
     ),
-    Program("switch", af.trace(_switch)("one", "", ""), tuple([(k, *v) for k, v in zip(("one", "two", "one"), _TEXTS)])),
+    Program(
+        "switch",
+        af.trace(_switch)("one", "", ""),
+        tuple([(k, *v) for k, v in zip(("one", "two", "one"), _TEXTS, strict=True)]),
+    ),
     Program("loop", af.trace(_loop)("", 1), (("a", 2), ("b", 0), ("c", 5))),
     Program("numeric", af.trace(_numeric)(1.0, 1.0), ((0.5, 2.0), (1.5, -1.0), (-0.25, 0.75))),
     Program("numeric_flow", af.trace(_numeric_flow)(1.0, 1), ((0.5, 2), (1.5, 0), (1.25, 3))),
@@ -217,7 +223,9 @@ CORPUS = [
     ),
     Program("users", af.trace(_users)("", ""), _TEXTS),
     Program("marks", af.trace(_marks)("", ""), _TEXTS),
-    Program("inner_batch", af.trace(_inner_batch)(["", ""], ""), ((["a", "b"], "c"), (["d", "e"], "f"), (["g", "h"], "i"))),
+    Program(
+        "inner_batch", af.trace(_inner_batch)(["", ""], ""), ((["a", "b"], "c"), (["d", "e"], "f"), (["g", "h"], "i"))
+    ),
     Program("deep", af.trace(_deep)("ask", ""), (("ask", "u"), ("stay", "v"), ("ask", "w"))),
     Program("transforms", af.trace(_transforms)("", ""), _TEXTS),
     Program("constant", af.trace(lambda x: (x, "const", 3, x))(""), (("a",), ("b",), ("c",))),
@@ -297,7 +305,7 @@ def applied_ir(program, chain):
 
 
 def decided(chain):
-    """Tell whether the oracle covers a chain: a weight over a batch is a product, whose derivative is checked elsewhere."""
+    """Tell whether the oracle covers a chain: derivatives of a product over a batch are checked elsewhere."""
     names = [name for name in chain if name not in ("sched", "dce")]
     if "weighted" in names and "batch" in names[: names.index("weighted")]:
         return names[-1] == "weighted" and names.count("weighted") == 1
@@ -324,7 +332,8 @@ CHAINS = [c for n in (1, 2) for c in itertools.product(TRANSFORMS, repeat=n)]
 LONG = [
     c
     for c in itertools.product(TRANSFORMS, repeat=3)
-    if (c.count("sched") + c.count("dce") + c.count("weighted") < 2 and len({"push", "pull"} & {*c}) < 2) or c[1] == "batch"
+    if (c.count("sched") + c.count("dce") + c.count("weighted") < 2 and len({"push", "pull"} & {*c}) < 2)
+    or c[1] == "batch"
 ]
 
 
@@ -346,3 +355,169 @@ def test_chain_equals_its_oracle(program, chain):
 @pytest.mark.parametrize("chain", LONG, ids="-".join)
 def test_long_chain_equals_its_oracle(program, chain):
     check_chain(program, chain)
+
+
+# ------------------------------------------------------------------------------------------- programs at random
+
+
+class Plain:
+    """What programs at random are written in, in plain Python: the oracle."""
+
+    format = staticmethod(str.format)
+    concat = staticmethod(lambda *parts: "".join(parts))
+    match = staticmethod(lambda a, b: a == b)
+
+    @staticmethod
+    def switch(key, branches, *operands):
+        return branches[key](*operands)
+
+    @staticmethod
+    def while_loop(cond, body, state, *, max_iters):
+        for _ in range(max_iters):
+            if not cond(state):
+                break
+            state = body(state)
+        return state
+
+    @staticmethod
+    def program(fn, *examples):
+        return fn
+
+
+class Traced(Plain):
+    """The same, traced."""
+
+    format, concat, match = staticmethod(af.format), staticmethod(af.concat), staticmethod(af.match)
+    switch, while_loop = staticmethod(af.switch), staticmethod(af.while_loop)
+
+    @staticmethod
+    def program(fn, *examples):
+        return af.trace(fn)(*examples)
+
+
+OPS = st.lists(
+    st.tuples(
+        st.sampled_from(["format", "concat", "match", "flow", "loop", "number", "join"]),
+        st.integers(0, 50),
+        st.integers(0, 50),
+        st.text("ab{", max_size=2),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def at_random(lang, ops):
+    """Return a function of two texts and a number, made of `ops`."""
+
+    def grow(texts, numbers, op):
+        kind, i, j, literal = op
+        a, b, n = texts[i % len(texts)], texts[j % len(texts)], numbers[j % len(numbers)]
+        if kind == "format":
+            texts.append(lang.format("{}" + literal.replace("{", "{{") + "{k}", a, k=b))
+        elif kind == "concat":
+            texts.append(lang.concat(a, literal, b))
+        elif kind == "match":
+            branches = {
+                True: lang.program(lambda x, y: lang.concat(x, "="), "", ""),
+                False: lang.program(lambda x, y: lang.concat(y, literal), "", ""),
+            }
+            texts.append(lang.switch(lang.match(a, b), branches, a, b))
+        elif kind == "flow":
+            branches = {
+                True: lang.program(lambda m: m * 2.0, 1.0),
+                False: lang.program(lambda m: m - 1.5, 1.0),
+            }
+            numbers.append(lang.switch(n > 1.0, branches, n))
+        elif kind == "loop":
+            cond = lang.program(lambda s: s["n"] > 0.0, {"n": 1.0, "t": ""})
+            body = lang.program(lambda s: {"n": s["n"] - 1.0, "t": lang.concat(s["t"], literal)}, {"n": 1.0, "t": ""})
+            state = lang.while_loop(cond, body, {"n": n, "t": a}, max_iters=i % 4)
+            texts.append(state["t"])
+            numbers.append(state["n"])
+        elif kind == "number":
+            numbers.append(n * 0.5 + numbers[i % len(numbers)])
+        else:
+            texts.append(lang.format("{:.3f}|{}", n, a))
+
+    def program(x, y, n):
+        texts, numbers = [x, y], [n]
+        for op in ops:
+            grow(texts, numbers, op)
+        return {"texts": texts[2:], "last": texts[-1], "number": numbers[-1]}
+
+    return program
+
+
+ROWS = st.lists(
+    st.tuples(st.text("ab", max_size=2), st.text("ab", max_size=2), st.integers(-4, 8).map(lambda k: k / 2)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(OPS, ROWS)
+@settings(max_examples=60)
+def test_programs_at_random_are_what_python_says(ops, rows):
+    ir = af.trace(at_random(Traced, ops))("", "", 1.0)
+    wanted = [at_random(Plain, ops)(*row) for row in rows]
+    assert [ir.call(*row) for row in rows] == wanted
+    columns = [list(c) for c in zip(*rows, strict=True)]
+    batched = _outputs(ir.out_ir_tree, wanted)
+    assert af.batch(ir).call(*columns) == batched
+    assert asyncio.run(af.batch(ir).acall(*columns)) == batched
+    assert af.sched(af.batch(af.dce(ir))).call(*columns) == batched
+    assert af.weighted(ir).call(*rows[0]) == (wanted[0], 1.0)
+
+
+@given(OPS, ROWS)
+@settings(max_examples=40)
+def test_derivatives_of_programs_at_random_are_the_same_in_a_batch_and_alone(ops, rows):
+    # Words on a number that is formatted, and numbers on the same one elsewhere, do not add up: that is an error.
+    ops = [op for op in ops if op[0] != "join"] or [("concat", 0, 1, "")]
+    program = Program("random", af.trace(at_random(Traced, ops))("", "", 1.0), tuple((rows * 3)[:3]))
+    for chain in (
+        ("pull", "batch"),
+        ("batch", "pull"),
+        ("push", "batch"),
+        ("batch", "push"),
+        ("sched", "pull"),
+        ("pull", "sched"),
+    ):
+        check_chain(program, chain)
+
+
+ARITHMETIC = st.lists(
+    st.tuples(st.sampled_from("+-*/n"), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=10
+)
+
+
+APPLY = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b * 0.5,
+    "n": lambda a, b: -a,
+    "/": lambda a, b: a / (b * b + 1.0),
+}
+
+
+def arithmetic(ops, x, y):
+    values = [x, y]
+    for symbol, i, j in ops:
+        values.append(APPLY[symbol](values[i % len(values)], values[j % len(values)]))
+    return values[-1]
+
+
+@given(ARITHMETIC, st.floats(-2, 2), st.floats(-2, 2))
+@settings(max_examples=80)
+def test_derivatives_of_arithmetic_at_random_are_those_of_complex_steps(ops, x, y):
+    h = 1e-30
+    by_x = arithmetic(ops, complex(x, h), complex(y)).imag / h
+    by_y = arithmetic(ops, complex(x), complex(y, h)).imag / h
+    ir = af.trace(lambda x, y: arithmetic(ops, x, y))(1.0, 1.0)
+    out, tangent = af.pushforward(ir).call((x, y), (1.0, 2.0))
+    again, (cx, cy) = materialize(af.pullback(ir).call((x, y), 1.0))
+    assert out == again == arithmetic(ops, x, y)
+    assert math.isclose(tangent, by_x + 2 * by_y, rel_tol=1e-9, abs_tol=1e-9)
+    assert math.isclose(cx, by_x, rel_tol=1e-9, abs_tol=1e-9)
+    assert math.isclose(cy, by_y, rel_tol=1e-9, abs_tol=1e-9)

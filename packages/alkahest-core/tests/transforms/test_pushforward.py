@@ -142,10 +142,8 @@ def test_a_rule_of_a_user_is_not_called_where_nothing_flows_though_that_is_known
         calls.append(in_tree)
         return in_tree[0], in_tree[1]
 
-    prim = rules(
-        Prim("test_push_late"), impl=lambda x: x, abstract=lambda x: StrAVal(), push=rule, register=False
-    )
-    branches = {"x": af.trace(lambda x: x)(""), "none": af.trace(lambda x: af.stop_gradient(x))("")}
+    prim = rules(Prim("test_push_late"), impl=lambda x: x, abstract=lambda x: StrAVal(), push=rule, register=False)
+    branches = {"x": af.trace(lambda x: x)(""), "none": af.trace(af.stop_gradient)("")}
     ir = af.trace(lambda key, x: prim.bind(af.switch(key, branches, x)))("x", "")
     out, tangent = push(ir, ("none", "a"), (TEXT, "t"))
     assert out == "a"
@@ -163,16 +161,16 @@ def test_an_async_rule_is_used_by_acall_alone():
         return text
 
     prim = rules(Prim("test_apush"), aimpl=aimpl, abstract=lambda x: StrAVal(), apush=apush, register=False)
-    ir = af.pushforward(af.trace(lambda x: prim.bind(x))(""))
+    ir = af.pushforward(af.trace(prim.bind)(""))
     assert asyncio.run(ir.acall(("a",), ("t",))) == ("a", "t (async)")
-    with pytest.raises(MissingRuleError, match="'test_apush' has no push rule.*other side"):
+    with pytest.raises(MissingRuleError, match=r"'test_apush' has no push rule.*other side"):
         ir.call(("a",), ("t",))
     assert asyncio.run(af.batch(ir).acall((["a", "b"],), (["s", "t"],))) == (["a", "b"], ["s (async)", "t (async)"])
 
 
 def test_a_missing_rule_names_primitive_and_table():
     prim = rules(Prim("test_no_push"), impl=lambda x: x, abstract=lambda x: StrAVal(), register=False)
-    ir = af.trace(lambda x: prim.bind(x))("")
+    ir = af.trace(prim.bind)("")
     with pytest.raises(MissingRuleError, match="'test_no_push' has no push rule") as caught:
         af.pushforward(ir).call(("a",), ("t",))
     assert "set()" in caught.value.remedy

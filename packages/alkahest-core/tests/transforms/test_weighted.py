@@ -233,7 +233,7 @@ def test_a_weight_that_is_none_is_refused_where_it_is_reached(weight, make):
 
 def test_a_bad_weight_in_a_batch_names_its_item():
     for program in (af.batch(PLAIN), af.batch(af.weighted(PLAIN)), af.weighted(af.batch(PLAIN))):
-        with pytest.raises(FactorError, match="negative.*item 1 of the batch"):
+        with pytest.raises(FactorError, match=r"negative.*item 1 of the batch"):
             program.call(["a", "b"], [0.5, -0.5])
     with af.return_exceptions():
         out, weights = af.batch(af.weighted(PLAIN)).call(["a", "b"], [0.5, -0.5])

@@ -148,18 +148,19 @@ _exact: dict[type, Callable[[Any], AVal]] = {
 }
 
 
-def register_trace_type(cls: type, aval: Callable[[Any], AVal]) -> None:
-    """Let values of exactly the type `cls` be inputs of programs: `aval(value)` is what they are traced as.
+def register_trace_type(cls: type, aval: Callable[[Any], AVal]) -> Callable[[Any], AVal]:
+    """Let values of exactly the type `cls` be inputs of programs, traced as `aval(value)`; return `aval`.
 
     >>> from fractions import Fraction
     >>> class FractionAVal(AVal):
     ...     __slots__ = ()
-    >>> register_trace_type(Fraction, lambda value: FractionAVal())
+    >>> rule = register_trace_type(Fraction, lambda value: FractionAVal())
     >>> isinstance(avalof(Fraction(1, 2)), FractionAVal)
     True
     """
     trees.register_leaf(cls)
     _exact[cls] = aval
+    return aval
 
 
 def find_aval(value: Any) -> AVal | None:

@@ -39,6 +39,10 @@ class Interpreter(ABC):
 
     parent: Any = None  # the interpreter to hand on to
 
+    def in_trace(self, parent: Interpreter, /) -> Interpreter:
+        """Return what works on a function that is traced while this is active, and hands on to `parent`: nothing."""
+        return parent
+
     @abstractmethod
     def interpret(self, prim: Prim, in_tree: Any, /, **params: Any) -> Any:
         """Carry out `prim` on the inputs `in_tree` and return its output tree."""

@@ -49,7 +49,7 @@ class RuleTable:
     'HELLO'
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str = "user") -> None:
         self.kind = kind
         self._rules: dict[Prim, Any] = {}
         self._async: dict[Prim, Any] = {}
@@ -104,6 +104,20 @@ class RuleTable:
     def has_async(self, prim: Prim) -> bool:
         """Tell whether `prim` has an async rule."""
         return prim in self._async
+
+    def __getitem__(self, prim: Prim) -> Any:
+        return self.get(prim)
+
+    def __setitem__(self, prim: Prim, rule: Any) -> None:
+        self.set(prim, rule, replace=True)
+
+    def __delitem__(self, prim: Prim) -> None:
+        with _lock:
+            self.get(prim)
+            del self._rules[prim]
+            if self._owners.get(prim.name) is prim:
+                del self._owners[prim.name], self._by_name[prim.name]
+            _current[0] = next(_versions)
 
     def __contains__(self, prim: Prim | str) -> bool:
         return prim in self._by_name if isinstance(prim, str) else prim in self._rules

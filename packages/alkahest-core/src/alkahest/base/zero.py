@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any, cast
 
 from alkahest.base import trees
-from alkahest.base.avals import AVal, BoolAVal, FloatAVal, IntAVal, OpaqueAVal, StrAVal, avalof
+from alkahest.base.avals import AVal, BoolAVal, FloatAVal, IntAVal, OpaqueAVal, StrAVal, avalof, find_aval
 from alkahest.errors import ConfigError, ZeroError
 
 
@@ -26,6 +26,10 @@ class Zero(trees.Leaf):
     __slots__ = ("aval",)
 
     def __init__(self, aval: AVal, /) -> None:
+        if not isinstance(aval, AVal):
+            raise ZeroError(
+                f"Zero was given {aval!r}, which is no abstract value.", remedy="Pass one, such as StrAVal()."
+            )
         self.aval = aval
 
     def __eq__(self, other: object) -> bool:
@@ -65,9 +69,10 @@ _zeros: dict[type[AVal], Callable[[Any], Any]] = {
 }
 
 
-def register_zero(cls: type[AVal], make: Callable[[Any], Any]) -> None:
-    """Let zeros of abstract values of class `cls` have a value: `make(aval)`."""
+def register_zero(cls: type[AVal], make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let zeros of abstract values of class `cls` have a value, `make(aval)`; return `make`."""
     _zeros[cls] = make
+    return make
 
 
 def materialize(tree: Any) -> Any:
@@ -148,9 +153,20 @@ _accumulators: dict[type, Callable[[list[Any]], Any]] = {
 }
 
 
-def register_cotangent_accumulator(cls: type, add: Callable[[list[Any]], Any]) -> None:
-    """Let cotangents that are values of exactly the type `cls` add up: `add(list of them)`."""
-    _accumulators[cls] = add
+_accumulators_of_avals: dict[type[AVal], Callable[[list[Any], Any], Any]] = {}
+
+
+def register_cotangent_accumulator(cls: type, add: Callable[..., Any]) -> Callable[..., Any]:
+    """Let cotangents of a type add up, and return `add`.
+
+    Where `cls` is a class of abstract values it is `add(cotangents, aval)`, for values that are traced as such; where
+    it is the exact type of the values, `add(cotangents)`. `cotangents` is a list of two or more.
+    """
+    if issubclass(cls, AVal):
+        _accumulators_of_avals[cls] = add
+    else:
+        _accumulators[cls] = add
+    return add
 
 
 def accumulate_cotangents(cotangents: Sequence[Any], /) -> Any:
@@ -202,6 +218,10 @@ def _add(cls: type, given: list[Any]) -> Any:
     add = _accumulators.get(cls)
     if add is not None:
         return add(given)
+    aval = find_aval(given[0])
+    by_aval = _accumulators_of_avals.get(type(aval)) if aval is not None else None
+    if by_aval is not None:
+        return by_aval(given, aval)
     if hasattr(cls, "__add__"):
         return functools.reduce(lambda a, b: a + b, given)
     raise ZeroError(

@@ -98,7 +98,7 @@ def _one(symbol: str) -> Callable[[Any], Any]:
 
 _CHOOSE = "Use alkahest.switch to choose, alkahest.while_loop to repeat, alkahest.match or == to compare."
 _TEXT = 'Use alkahest.format("… {}", x), or + between texts: Python would bake a placeholder into the text.'
-_REMAINDER = 'Use alkahest.format for texts; for numbers alkahest.fmod, alkahest.floor, or a primitive of your own.'
+_REMAINDER = "Use alkahest.format for texts; for numbers alkahest.fmod, alkahest.floor, or a primitive of your own."
 _LOOK = "Make a primitive of your own that looks into the value, or pass a structure of values."
 _NUMBER = "Use the value as it is, or make a primitive of your own that converts it."
 
@@ -108,6 +108,19 @@ def _refuse(what: str, remedy: str) -> Callable[..., NoReturn]:
         raise TracedValueError(f"Python asked {self.description} for {what} while tracing.", remedy=remedy)
 
     return refuse
+
+
+MARK = "⟨traced "
+"""How the representation of a traced value begins: a text that holds it has a placeholder baked in."""
+
+
+def refuse_placeholder(text: str) -> None:
+    """Raise `TracedValueError` where a text holds the representation of a traced value."""
+    if MARK in text:
+        raise TracedValueError(
+            f"the text {text if len(text) <= 60 else text[:57] + '…'!r} holds a placeholder of a traced value.",
+            remedy=_TEXT,
+        )
 
 
 class Traced(trees.Leaf):
@@ -137,7 +150,7 @@ class Traced(trees.Leaf):
         )
 
     def __repr__(self) -> str:
-        return f"Traced({self.aval.label}, id={self.var.id})"
+        return f"{MARK}{self.aval.label} {self.var.id}⟩"
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
@@ -157,12 +170,13 @@ class Traced(trees.Leaf):
     __or__, __ror__ = _forward("|"), _backward("|")
     __lt__, __le__, __gt__, __ge__ = _forward("<"), _forward("<="), _forward(">"), _forward(">=")
     __eq__, __ne__ = _forward("=="), _forward("!=")
-    __hash__ = object.__hash__
+    __hash__ = _refuse("its place in a set or dict", _CHOOSE)  # pyright: ignore[reportAssignmentType]
     __neg__, __invert__, __abs__ = _one("-"), _one("~"), _one("abs")
 
     __bool__ = _refuse("its truth", _CHOOSE)
     __str__ = _refuse("its text", _TEXT)
     __format__ = _refuse("its text", _TEXT)
+    __bytes__ = _refuse("its bytes", _TEXT)
     __mod__ = __rmod__ = _refuse("a remainder, or a text by %", _REMAINDER)
     __floordiv__ = __rfloordiv__ = __divmod__ = __rdivmod__ = _refuse("a quotient", _REMAINDER)
     __len__ = _refuse("its length", _LOOK)

@@ -181,7 +181,13 @@ class Inputs:
             if isinstance(active_interpreter.get(), EvalInterpreter):
                 raise value.leaked()
             self._check_aval(k, leaf, value.aval)
-        elif value.__class__ is not Zero and not leaf.depth and not accepts(leaf, value):
+        elif value.__class__ is not Zero and not leaf.depth and not accepts(leaf, value) and _strict():
+            if not trees.is_leaf(value):
+                raise TreeError(
+                    f"input {self.path(k)} is a structure, {_described(value).removeprefix('of type ')}, where the "
+                    f"program takes {leaf.aval.label}.",
+                    remedy="Pass the structure it was traced with; a batch goes to batch(ir).",
+                )
             raise OperandTypeError(
                 f"input {self.path(k)} is {_described(value)} where the program takes {leaf.aval.label}.",
                 remedy=f"Pass {leaf.aval.label}, as in the example it was traced with; a batch goes to batch(ir).",
@@ -225,6 +231,16 @@ def as_float(value: int) -> float | int:
 def accepts(var: IRVar, value: Any) -> bool:
     """Tell whether `var` may hold `value`; feedback on any value may be a text."""
     return var.aval.accepts(value) or (isinstance(var.source, Flow) and isinstance(value, str | int | float))
+
+
+def _strict() -> bool:
+    """Tell whether types are checked: interpreters of users may carry other values through a program."""
+    here: Any = active_interpreter.get()
+    while here is not None:
+        if not type(here).__module__.startswith("alkahest."):
+            return False
+        here = here.parent
+    return True
 
 
 def _described(value: Any) -> str:

@@ -13,12 +13,13 @@ from alkahest.base.avals import AVal, DeepAVal, avalof
 from alkahest.base.interpreter import Interpreter, active_interpreter, active_tags
 from alkahest.base.prim import Prim
 from alkahest.base.rules import abstract_rules
-from alkahest.errors import OperandTypeError, TracedValueError, TraceError
-from alkahest.ir.boxes import Traced
+from alkahest.errors import OperandTypeError, RuleError, TracedValueError, TraceError
+from alkahest.ir.boxes import MARK, Traced, refuse_placeholder
 from alkahest.ir.ir import IR, IREqn, IRVar, broadcast_prefix
 
 Parts = tuple[list[Any], Any]  # leaves and structure
 _SIMPLE = frozenset({str, int, float, bool, type(None)})
+_NUMBERS = frozenset({int, float, bool, type(None)})
 
 
 class TracingInterpreter(Interpreter):
@@ -29,6 +30,11 @@ class TracingInterpreter(Interpreter):
         self.parent = active_interpreter.get()
         self.eqns: list[IREqn] = []
         self.where: tuple[str, int] | None = None  # the place to record where rules, not users, bind
+
+    @property
+    def ir_eqns(self) -> list[IREqn]:
+        """The equations recorded so far."""
+        return self.eqns
 
     def new_input(self, aval: AVal, source: Any = None, depth: int = 0) -> Traced:
         """Return a box for a new input of the program."""
@@ -46,12 +52,12 @@ class TracingInterpreter(Interpreter):
                 avals.append(leaf.aval)
                 ins.append(leaf.var)
             else:
-                if leaf.__class__ not in _SIMPLE:
+                if leaf.__class__ not in _NUMBERS:
                     _check_literal(leaf, prim)
                 avals.append(leaf)
                 ins.append(leaf)
         for name, value in params.items():
-            if value.__class__ not in _SIMPLE:
+            if value.__class__ not in _NUMBERS:
                 _check_param(prim, name, value)
         out = abstract_rules.get(prim)(treedef.unflatten(avals), **params)
         return self._append(prim, (ins, treedef), out, params)
@@ -70,6 +76,11 @@ class TracingInterpreter(Interpreter):
                 out_vars.append(box.var)
                 boxes.append(box)
             else:
+                if isinstance(leaf, type) and issubclass(leaf, AVal):
+                    raise RuleError(
+                        f"the abstract rule of {prim} returned the class {leaf.__name__}.",
+                        remedy=f"Return an abstract value: {leaf.__name__}().",
+                    )
                 out_vars.append(leaf)
                 boxes.append(leaf)
         self._add(prim, ins, (out_treedef.unflatten(out_vars), (out_vars, out_treedef)), params)
@@ -111,7 +122,7 @@ class TracingInterpreter(Interpreter):
             if leaf.tracer is not self:
                 raise leaf.leaked()
             return leaf.var
-        if leaf.__class__ not in _SIMPLE:
+        if leaf.__class__ not in _NUMBERS:
             _check_literal(leaf, None)
         return leaf
 
@@ -121,6 +132,10 @@ def _variable(aval: AVal) -> IRVar:
 
 
 def _check_literal(leaf: Any, prim: Prim | None) -> None:
+    if leaf.__class__ is str:
+        if MARK in leaf:
+            refuse_placeholder(leaf)
+        return
     try:
         hash(leaf)
     except TypeError:
@@ -132,6 +147,10 @@ def _check_literal(leaf: Any, prim: Prim | None) -> None:
 
 
 def _check_param(prim: Prim, name: str, value: Any) -> None:
+    if value.__class__ is str:
+        if MARK in value:
+            refuse_placeholder(value)
+        return
     cls = value.__class__
     if cls is Prim or cls is IR:
         return
@@ -199,7 +218,7 @@ def _trace(fn: Callable[..., Any], args: tuple[Any, ...], static: Any) -> IR:
             box = tracer.new_input(avalof(leaf))
             boxes.append(box)
             ins.append(box.var)
-    token = active_interpreter.set(tracer)
+    token = active_interpreter.set(_around(tracer))
     try:
         out = fn(*treedef.unflatten(boxes))
     finally:
@@ -210,11 +229,27 @@ def _trace(fn: Callable[..., Any], args: tuple[Any, ...], static: Any) -> IR:
 
 def _refuse_coroutines(out: Any, name: str) -> None:
     for leaf in trees.leaves(out):
-        if inspect.isawaitable(leaf) or inspect.isasyncgen(leaf):
+        if inspect.isawaitable(leaf) or inspect.isasyncgen(leaf) or inspect.isgenerator(leaf):
             close = getattr(leaf, "close", None)
             if close is not None:
                 close()
-            raise TraceError(f"{name} returned a coroutine.", remedy="Trace a plain function, without await.")
+            raise TraceError(
+                f"{name} returned a {type(leaf).__name__}.",
+                remedy="Trace a plain function that returns values, without await and yield.",
+            )
+
+
+def _around(tracer: TracingInterpreter) -> Interpreter:
+    """Return the tracer behind those active interpreters that work on what is traced, as `memoize` and `inject` do."""
+    found: list[Interpreter] = []
+    here = active_interpreter.get()
+    while here is not None and not isinstance(here, TracingInterpreter):
+        found.append(here)
+        here = here.parent
+    active: Interpreter = tracer
+    for interpreter in reversed(found):
+        active = interpreter.in_trace(active)
+    return active
 
 
 def _static_leaves(static: Any, args: tuple[Any, ...], n: int) -> list[bool]:

@@ -178,8 +178,8 @@ class Graph:
         made_by: dict[int, Unit] = {}
         needs_of: dict[int, int] = {}  # the waiting units behind each slot, as bits
         segments: dict[tuple[int, bool], Unit] = {}
-        last: Unit | None = None  # the last unit that keeps its order
-        last_needs = 0
+        # The last units that keep their order, the shared and the other one: what is shared waits for no item.
+        last: dict[bool, tuple[Unit, int]] = {}
         for node in self.nodes:
             slots = [s for s in node.in_slots if s in made_by]
             needs = 0
@@ -188,12 +188,12 @@ class Graph:
             keeps = self.ir.ordered is None or node.position in self.ir.ordered
             if node.alone:
                 unit = self._new(node.shared, False)
-                if keeps and last is not None:
-                    self._link(last, unit)
-                    needs |= last_needs
+                for before, behind_it in [last[k] for k in last if keeps and (k or not unit.shared)]:
+                    self._link(before, unit)
+                    needs |= behind_it
                 behind = needs | (1 << unit.id)
                 if keeps:
-                    last, last_needs = unit, behind
+                    last[unit.shared] = unit, behind
             else:
                 key = (needs, node.shared)
                 if key not in segments:

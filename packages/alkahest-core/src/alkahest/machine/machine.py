@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from alkahest.base.interpreter import active_tags
 from alkahest.base.rules import batch_rules, impl_rules
+from alkahest.errors import RuleError
 from alkahest.ir.code import annotate
 from alkahest.ir.order import order_key
 from alkahest.machine.graph import Graph, Node, Unit
@@ -147,7 +148,7 @@ class Machine:
     def _queue(self, unit: Unit, ids: Ids | None) -> None:
         waiting = self.ready.get(unit.id)
         if ids is None or waiting is None:
-            self.ready[unit.id] = ids if ids is None or isinstance(ids, range) else list(ids)
+            self.ready[unit.id] = ids if ids is None or isinstance(ids, range) else sorted(ids)
         else:
             self.ready[unit.id] = sorted([*waiting, *ids])
         self.run.wake(self)
@@ -326,4 +327,13 @@ class Machine:
 
 
 def _flags(outs: Any, flags: Any) -> list[bool]:
-    return [flags] * len(outs.slots) if flags.__class__ is bool else outs.treedef.flatten_up_to(flags)
+    try:
+        found = outs.treedef.flatten_up_to(flags)
+    except ValueError:
+        found = []
+    if len(found) != len(outs.slots) or any(flag.__class__ is not bool for flag in found):
+        raise RuleError(
+            "a batch rule returned flags in another structure than its output.",
+            remedy="Return (output, flags): True or False for each leaf of the output.",
+        )
+    return found

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from alkahest.base import trees
-from alkahest.base.interpreter import box_types
 from alkahest.base.avals import FloatAVal
+from alkahest.base.interpreter import box_types
 from alkahest.base.zero import Zero, is_zero, zeroof
 from alkahest.errors import BatchError, OperandTypeError
 from alkahest.ir.code import accepts, annotate, as_float

@@ -17,16 +17,19 @@ cheap_primitives: set[Prim] = set()
 """Primitives that take less time than looking their result up: `memoize` leaves them alone."""
 
 
-def register_non_dce(prim: Prim) -> None:
+def register_non_dce(prim: Prim) -> Prim:
     """Keep equations of `prim` even where nobody uses what they give."""
     non_dce_primitives.add(prim)
+    return prim
 
 
-def register_non_memoizable(prim: Prim) -> None:
+def register_non_memoizable(prim: Prim) -> Prim:
     """Carry `prim` out each time, also inside `memoize`."""
     non_memoizable_primitives.add(prim)
+    return prim
 
 
-def register_waiting(prim: Prim) -> None:
+def register_waiting(prim: Prim) -> Prim:
     """Let equations of `prim` run side by side in threads, in a batch or a schedule that is called synchronously."""
     waiting_primitives.add(prim)
+    return prim

@@ -69,7 +69,9 @@ def program_rules(prim: Prim, rule: Implementation) -> None:
     batch = _batch_form(rule)
     impl_rules.set(prim, rule)
     impl_rules.aset(prim, AsyncTwin(rule))
-    abstract_rules.set(prim, _abstract_form(prim))
+    abstract = _abstract_form(prim)
+    abstract_rules.set(prim, abstract)
+    abstract_rules.aset(prim, AsyncTwin(abstract))
     batch_rules.set(prim, batch)
     batch_rules.aset(prim, AsyncTwin(batch))
     for table, made in ((push_rules, push_rule), (pull_fwd_rules, forward_rule), (pull_bwd_rules, backward_rule)):

@@ -156,12 +156,12 @@ def rules(
     elif batch is not None:
         _put(batch_rules, prim, batch, abatch)
     if abstract is not None:
-        abstract_rules.set(prim, abstract)
+        _put(abstract_rules, prim, abstract, None)
     _put(push_rules, prim, push, apush)
     for table, rule, own in zip((pull_fwd_rules, pull_bwd_rules), pull or _NONE, apull or _NONE, strict=True):
         _put(table, prim, rule, own)
     if dce is not None:
-        dce_rules.set(prim, dce)
+        _put(dce_rules, prim, dce, None)
     groups = (waiting_primitives, non_dce_primitives, non_memoizable_primitives)
     for group, member in zip(groups, (waits, keep, not memoizable), strict=True):
         if member:

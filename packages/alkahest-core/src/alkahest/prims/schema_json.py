@@ -243,6 +243,11 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse
 
 
 def _decode(text: Any) -> Any:
+    if isinstance(text, dict):  # decoded already, by a client
+        try:
+            text = json.dumps(text)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SchemaViolationError(f"the answer is no JSON: {error}.", remedy=_ASK_AGAIN) from None
     if not isinstance(text, str):
         raise SchemaViolationError(
             f"the answer is no text but a {type(text).__name__}.", remedy="Pass the text of the model's answer."

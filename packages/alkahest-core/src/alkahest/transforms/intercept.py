@@ -117,6 +117,10 @@ class InjectingInterpreter(_Intercepting):
         self._lock = threading.Lock()
         self._values = {key: deque(given) for key, given in values.items()}
 
+    def in_trace(self, parent: Interpreter, /) -> Interpreter:
+        """Return the same, handing on to `parent`: what it gives becomes a literal of the program."""
+        return self.over(parent)
+
     @property
     def ordered(self) -> bool:
         """Items of a batch must come by in the order of their index: the next one gets the next value."""

@@ -21,7 +21,7 @@ FORMAT = 1
 _FILE = "cache.db"
 
 
-class _InexactError(ValueError):
+class _Inexact(ValueError):
     """JSON cannot carry a value exactly."""
 
 
@@ -34,7 +34,7 @@ def to_data(value: Any) -> Any:
         return {cls.__name__: [to_data(item) for item in value]}
     if cls is dict and all(key.__class__ is str for key in value):
         return {"dict": {key: to_data(item) for key, item in value.items()}}
-    raise _InexactError(f"a {cls.__name__}")
+    raise _Inexact(f"a {cls.__name__}")
 
 
 def from_data(data: Any) -> Any:

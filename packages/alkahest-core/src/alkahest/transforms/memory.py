@@ -87,6 +87,10 @@ class Memo(Interpreter):
         """Tell whether an interpreter further out must be awaited: the memo serves both sides."""
         return self.parent.awaits(prim)
 
+    def in_trace(self, parent: Interpreter, /) -> Interpreter:
+        """Return a memo of the equations of one program: equal ones are recorded once."""
+        return Memo(parent, None, self._primitives)
+
     def over(self, parent: Interpreter) -> Interpreter:
         """Return the memo for what `fold` carries out inside a traced function; the block has one."""
         if self._evaluating is None:

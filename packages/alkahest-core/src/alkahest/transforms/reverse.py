@@ -9,7 +9,7 @@ from typing import Any
 from alkahest.base import trees
 from alkahest.base.avals import OPAQUE, STR, BoolAVal, FloatAVal, IntAVal, StrAVal, find_aval
 from alkahest.base.interpreter import active_interpreter, active_tags
-from alkahest.base.prim import Prim
+from alkahest.base.prim import Prim, arity_of
 from alkahest.base.rules import pull_bwd_rules, pull_fwd_rules
 from alkahest.base.zero import Zero, is_zero
 from alkahest.errors import RuleError
@@ -27,6 +27,7 @@ from alkahest.transforms.pruning import dce
 
 ZERO, TEXT, NATIVE = "zero", "text", "native"
 Kinds = tuple[str, ...]
+_NUMBERS = (IntAVal, FloatAVal, BoolAVal)
 
 
 def pullback(ir: IR, /) -> IR:
@@ -92,13 +93,18 @@ class _Sweep:
         if leaf.__class__ is IRVar and not is_zero(cotangent):
             self.cotangents.setdefault(leaf.id, []).append((age, cotangent))
 
-    def total(self, leaf: Any) -> Any:
-        """Return the sum of the cotangents of a variable."""
+    def total(self, leaf: Any, words: bool) -> Any:
+        """Return the sum of the cotangents of a variable.
+
+        Without `words`, those on a number that also has a derivative count for nothing, as they do alone.
+        """
         if leaf.__class__ is not IRVar:
             return Zero(find_aval(leaf) or STR)
         found = self.cotangents.get(leaf.id)
         if not found:
             return Zero(leaf.aval)
+        if not words and isinstance(leaf.aval, _NUMBERS):
+            found = [entry for entry in found if not _is_text(entry[1])] or found
         if len(found) == 1:
             return found[0][1]
         # Uses by the output first, then by later equations: as they were written, however they are scheduled.
@@ -142,7 +148,8 @@ class _Sweep:
 
     def _backward(self, position: int, eqn: IREqn, primals: Any, residuals: Any) -> None:
         out_leaves, out_treedef = eqn.out_parts()
-        totals = [self.total(leaf) for leaf in out_leaves]
+        words = arity_of(eqn.prim.name) is None  # arithmetic makes nothing of them
+        totals = [self.total(leaf, words) for leaf in out_leaves]
         cotangent = out_treedef.unflatten(totals)
         if eqn.prim in structured:
             told = trees.leaves(_told(eqn))
@@ -263,7 +270,7 @@ def _swept(ir: IR, kinds: Kinds, inner: bool, expected: dict[int, Kinds]) -> tup
         for leaf, cotangent in zip(out_leaves, incoming, strict=True):
             sweep.add(leaf, cotangent)
         sweep.backward()
-        found = [sweep.total(leaf) for leaf in leaves]
+        found = [sweep.total(leaf, inner) for leaf in leaves]
         if not inner:
             found = [_for_input(leaf, cotangent) for leaf, cotangent in zip(leaves, found, strict=True)]
     finally:
@@ -289,7 +296,7 @@ def _for_input(leaf: Any, cotangent: Any) -> Any:
     """Return the cotangent of an input: a number has a number, and words say nothing about one that was passed in."""
     if leaf.__class__ is not IRVar or cotangent.__class__ is not Traced:
         return cotangent
-    if not isinstance(leaf.aval, IntAVal | FloatAVal | BoolAVal):
+    if not isinstance(leaf.aval, _NUMBERS):
         return cotangent
     return Zero(leaf.aval) if isinstance(cotangent.var.aval, StrAVal) else materialized(cotangent)
 
