@@ -23,9 +23,6 @@ SCALAR = "scalar primitives"
 # Primitives whose parameters are programs.
 HOLDING = {"switch", "while_loop", "gather", "batch_call", "pushforward_call", "pullback_call", "weighted_call"}
 
-# Tables that are asked while a program is traced or pruned, when nothing is awaited.
-SYNC_ONLY = {"abstract", "dce"}
-
 WHOLE = "the general rule does: an equation goes where no output is used, and needs all its inputs where one is"
 PLANNED = "`pullback` and `pushforward` put the equations of its plan, or of its members, in its place first"
 
@@ -67,7 +64,7 @@ def is_scalar(name):
 
 def ruled(prim, table):
     """Return whether the table has a rule of `prim` on both sides, as far as it has sides."""
-    return prim in table and (table.kind in SYNC_ONLY or table.has_async(prim))
+    return prim in table and table.has_async(prim)
 
 
 def batch_kind(prim):
@@ -152,10 +149,7 @@ def test_every_hole_has_a_reason():
 def test_rules_have_both_sides():
     for name, prim in core_primitives().items():
         for kind, rules in TABLES.items():
-            if kind not in SYNC_ONLY:
-                assert (prim in rules) == rules.has_async(prim), f"{name}: {kind} has one side only"
-            else:
-                assert not rules.has_async(prim), f"{name}: nobody asks for an async {kind} rule"
+            assert (prim in rules) == rules.has_async(prim), f"{name}: {kind} has one side only"
 
 
 def test_primitives_that_wait_can_be_awaited():

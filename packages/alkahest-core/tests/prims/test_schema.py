@@ -413,7 +413,15 @@ def test_nothing_else_is_guessed(text):
         make_json_schema_and_parser({"a": Str()})[1](text)
 
 
-@pytest.mark.parametrize("text", [None, b'{"a": ""}', {"a": ""}])
+def test_an_answer_that_was_decoded_already():
+    _, parse = make_json_schema_and_parser({"a": Str(), "b": Float()})
+    assert parse({"a": "x", "b": 1}) == {"a": "x", "b": 1.0}
+    for wrong in ({"a": "x"}, {"a": 1, "b": 1.0}, {"a": "x", "b": float("nan")}, {"a": object(), "b": 1.0}):
+        with pytest.raises(SchemaViolationError):
+            parse(wrong)
+
+
+@pytest.mark.parametrize("text", [None, b'{"a": ""}', ["a"]])
 def test_an_answer_that_is_no_text(text):
     with pytest.raises(SchemaViolationError, match="no text but a"):
         make_json_schema_and_parser({"a": Str()})[1](text)

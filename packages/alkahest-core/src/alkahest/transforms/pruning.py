@@ -11,7 +11,7 @@ from typing import Any
 
 from alkahest.base import trees
 from alkahest.base.prim import Prim
-from alkahest.base.rules import dce_rules, version
+from alkahest.base.rules import AsyncTwin, dce_rules, version
 from alkahest.base.zero import zeroof
 from alkahest.errors import OperandTypeError, ProgramError, RuleError, TreeError
 from alkahest.ir.checking import checked
@@ -380,3 +380,4 @@ for _prim, _rule in (
     (pullback_call_p, _dce_pullback_call),
 ):
     dce_rules.set(_prim, _rule)
+    dce_rules.aset(_prim, AsyncTwin(_rule))
