@@ -99,14 +99,14 @@ def test_contents_of_the_wheel(stem):
 
 
 def test_cpu_backend_from_the_wheelhouse_alone(cpu):
-    cpu.run("python", "-W", "error", "-c", SMOKE, "core,c,llvm", "llvm")
+    cpu.run("python", "-W", "error", "-c", SMOKE, "core,c,litellm,llvm", "llvm")
     cpu.run("python", "-m", "pip", "check")
 
 
 def test_gpu_backend_from_the_wheelhouse_alone(tmp_path):
     environment = Environment(tmp_path)
     environment.install("alkahest[gpu]")
-    environment.run("python", "-W", "error", "-c", SMOKE, "core,c,llvm,gpu", "llvm")
+    environment.run("python", "-W", "error", "-c", SMOKE, "core,c,litellm,llvm,gpu", "llvm")
     environment.run("python", "-m", "pip", "check")
 
 

@@ -54,3 +54,9 @@ def counted():
 def waiting(counted):
     """Return the same for primitives that wait, as a model call does."""
     return lambda **kwargs: counted(waits=True, **kwargs)
+
+
+@pytest.fixture
+def sympy():
+    """Return SymPy, the oracle of derivatives, which core's own environment does not have."""
+    return pytest.importorskip("sympy", reason="SymPy is not installed")

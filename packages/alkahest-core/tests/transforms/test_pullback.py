@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import sympy
 
 import alkahest as af
 from alkahest.errors import MissingRuleError, OperandTypeError, RuleError, TreeError, ZeroError
@@ -132,7 +131,7 @@ def test_a_loop_goes_back_round_by_round():
         assert pull(_loop(), (0, "a"), "f") == ("a", (INT, "f"))
 
 
-def test_numbers_follow_the_derivative():
+def test_numbers_follow_the_derivative(sympy):
     x, y = sympy.symbols("x y")
     f, g = sympy.atan(x * y) * x, sympy.log(x**2 + y**2)
     ir = af.trace(lambda x, y: (af.atan(x * y) * x, af.log(x**2 + y**2)))(1.0, 1.0)
@@ -143,7 +142,7 @@ def test_numbers_follow_the_derivative():
 
 
 @pytest.mark.parametrize("order", [2, 3])
-def test_higher_derivatives_of_numbers_by_reverse_over_forward(order):
+def test_higher_derivatives_of_numbers_by_reverse_over_forward(order, sympy):
     """d/dx of the n-th forward derivative, by pullback of nested pushforwards."""
     x = sympy.symbols("x")
     f = sympy.exp(sympy.sin(x)) * x**3
@@ -159,7 +158,7 @@ def test_higher_derivatives_of_numbers_by_reverse_over_forward(order):
     assert third == pytest.approx(float(f.diff(x, order + 1).subs(x, 0.8)), rel=1e-10)
 
 
-def test_a_newton_loop_differentiates_like_its_unrolled_formula():
+def test_a_newton_loop_differentiates_like_its_unrolled_formula(sympy):
     """Three steps of Newton's method for a square root, as a loop: the derivative by its number, from SymPy."""
     cond = af.trace(lambda s: s[2] > 0)((1.0, 1.0, 1))
     body = af.trace(lambda s: (s[0], (s[1] + s[0] / s[1]) / 2.0, s[2] - 1))((1.0, 1.0, 1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import sympy
 
 import alkahest as af
 from alkahest.errors import MissingRuleError, OperandTypeError, RuleError, StaticInputError, TreeError
@@ -81,7 +80,7 @@ def test_a_loop_whose_tangent_begins_as_zero():
     assert push(ir, (2.0,), (1.0,)) == (12.0, 12.0)
 
 
-def test_numbers_follow_the_derivative():
+def test_numbers_follow_the_derivative(sympy):
     x, y = sympy.symbols("x y")
     f = sympy.sin(x * y) / (1 + x**2) + sympy.exp(y)
     ir = af.trace(lambda x, y: af.sin(x * y) / (1.0 + x**2) + af.exp(y))(1.0, 1.0)
@@ -92,7 +91,7 @@ def test_numbers_follow_the_derivative():
 
 
 @pytest.mark.parametrize("order", [2, 3])
-def test_higher_derivatives_by_nesting(order):
+def test_higher_derivatives_by_nesting(order, sympy):
     x = sympy.symbols("x")
     f = sympy.sin(x) * sympy.exp(2 * x) + x**4
     ir = af.trace(lambda x: af.sin(x) * af.exp(2.0 * x) + x**4)(1.0)

@@ -6,7 +6,6 @@ import asyncio
 import math
 
 import pytest
-import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,7 +170,7 @@ def _weigh(y):
 NUMERIC = af.trace(_numeric)(1.0, 1)
 
 
-def _symbolic(n):
+def _symbolic(n, sympy):
     x = sympy.symbols("x")
     y, weight = x, x
     for _ in range(n):
@@ -194,7 +193,7 @@ def test_derivatives_go_through_the_weight(n):
     assert second == pytest.approx(float((2 * y + 3 * weight).diff(x, 2).subs(x, 0.7)))
 
 
-def test_derivatives_go_through_the_product_over_a_batch():
+def test_derivatives_go_through_the_product_over_a_batch(sympy):
     ir = af.trace(lambda x: (_weigh(x), x)[1])(1.0)
     program = af.weighted(af.batch(ir))
     xs = sympy.symbols("x:3")
@@ -206,7 +205,7 @@ def test_derivatives_go_through_the_product_over_a_batch():
     assert tangent == pytest.approx(float(sum(c * weight.diff(x) for c, x in zip((1, 2, 3), xs, strict=True)).subs(at)))
 
 
-def test_second_derivatives_of_the_product_over_a_batch():
+def test_second_derivatives_of_the_product_over_a_batch(sympy):
     ir = af.trace(lambda x: (_weigh(x * x), x)[1])(1.0)
     program = af.pullback(af.weighted(af.batch(ir)))
     xs = sympy.symbols("x:3")

@@ -5,6 +5,7 @@ Each name is optree's: `map`, `leaves`, `structure`, `flatten`, `unflatten`, `br
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from alkahest.base.trees import PYTREE_NAMESPACE
@@ -16,7 +17,5 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
     if not _made:
-        import optree
-
-        _made.append(optree.pytree.reexport(namespace=PYTREE_NAMESPACE))
+        _made.append(importlib.import_module("optree.pytree").reexport(namespace=PYTREE_NAMESPACE))
     return getattr(_made[0], name)

@@ -7,6 +7,7 @@ an item in one pass through a branch or a loop. A unit runs for all activations 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from alkahest.base.interpreter import active_tags
@@ -327,10 +328,9 @@ class Machine:
 
 
 def _flags(outs: Any, flags: Any) -> list[bool]:
-    try:
+    found: list[Any] = []
+    with suppress(ValueError):
         found = outs.treedef.flatten_up_to(flags)
-    except ValueError:
-        found = []
     if len(found) != len(outs.slots) or any(flag.__class__ is not bool for flag in found):
         raise RuleError(
             "a batch rule returned flags in another structure than its output.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,10 +87,10 @@ class _Sweep:
         """Return the box of a variable, or the literal."""
         return self.values[leaf.id] if leaf.__class__ is IRVar else leaf
 
-    def add(self, leaf: Any, cotangent: Any, age: float = math.inf) -> None:
+    def add(self, leaf: Any, cotangent: Any) -> None:
         """Note a cotangent of a variable."""
         if leaf.__class__ is IRVar and not is_zero(cotangent):
-            self.cotangents.setdefault(leaf.id, []).append((age, cotangent))
+            self.cotangents.setdefault(leaf.id, []).append(cotangent)
 
     def total(self, leaf: Any, words: bool) -> Any:
         """Return the sum of the cotangents of a variable.
@@ -104,11 +103,10 @@ class _Sweep:
         if not found:
             return Zero(leaf.aval)
         if not words and isinstance(leaf.aval, _NUMBERS):
-            found = [entry for entry in found if not _is_text(entry[1])] or found
+            found = [entry for entry in found if not _is_text(entry)] or found
         if len(found) == 1:
-            return found[0][1]
-        # Uses by the output first, then by later equations: as they were written, however they are scheduled.
-        return accumulated([cotangent for _, cotangent in sorted(found, key=_age, reverse=True)])
+            return found[0]
+        return accumulated(found)
 
     def forward(self, active: set[int]) -> None:
         """Bind every equation; what counts backward goes through its forward rule."""
@@ -166,9 +164,8 @@ class _Sweep:
         else:
             found = pull_bwd_p.bind((residuals, cotangent, primals), prim=eqn.prim, params=eqn.params)
         leaves, treedef = eqn.in_parts()
-        age = _written(eqn)
         for leaf, value in zip(leaves, _split(treedef, found, eqn, "pull_bwd"), strict=True):
-            self.add(leaf, value, age)
+            self.add(leaf, value)
 
     def _under(self, position: int, eqn: IREqn, do: Callable[..., None], *args: Any) -> None:
         """Let what is recorded have the place and the tags of `eqn`, and keep its order where `eqn` does."""
@@ -189,21 +186,6 @@ class _Sweep:
 def _told(eqn: IREqn) -> Any:
     """Return the structure that kinds of cotangents are about: for a batch, the outputs of one item."""
     return eqn.params["ir"].out_ir_tree if eqn.prim is batch_call_p else eqn.out_ir_tree
-
-
-def _age(entry: tuple[float, Any]) -> float:
-    return entry[0]
-
-
-def _written(eqn: IREqn) -> float:
-    """Return a number that is greater for equations written later, whatever became of them since."""
-    ages: list[float] = []
-    for leaf in eqn.outs:
-        while leaf.__class__ is IRVar and leaf.source.__class__ is IRVar:
-            leaf = leaf.source
-        if leaf.__class__ is IRVar:
-            ages.append(leaf.id)
-    return min(ages, default=0.0)
 
 
 def _split(treedef: Any, value: Any, eqn: IREqn, table: str) -> list[Any]:
