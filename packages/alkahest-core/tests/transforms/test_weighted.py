@@ -180,8 +180,8 @@ def _symbolic(n, sympy):
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
-def test_derivatives_go_through_the_weight(n):
-    x, y, weight = _symbolic(n)
+def test_derivatives_go_through_the_weight(n, sympy):
+    x, y, weight = _symbolic(n, sympy)
     program = af.weighted(NUMERIC)
     out, tangent = af.pushforward(program).call((0.7, n), (1.0, 0))
     assert out == pytest.approx((float(y.subs(x, 0.7)), float(weight.subs(x, 0.7))))

@@ -158,6 +158,10 @@ class Inputs:
                 values = self.treedef.flatten_up_to(args)
             except ValueError as error:
                 raise self._mismatch(args, error) from None
+        return self.fitted(values)
+
+    def fitted(self, values: list[Any]) -> list[Any]:
+        """Return the values of the leaves, checked, with integers that stand for floats as floats."""
         for k, value in enumerate(values):
             if value.__class__ is not self.exact[k]:
                 self._check(k, value)
@@ -381,11 +385,10 @@ def rule_or_raiser(get: Any, prim: Any) -> Any:
     """Return the rule of `prim`, or a rule that raises what looking it up raised: only reaching it is an error."""
     try:
         return get(prim)
-    except KeyError as error:
-        missing = error
+    except KeyError:
 
         def raiser(*_: Any, **__: Any) -> Any:
-            raise missing
+            return get(prim)
 
         return raiser
 
@@ -416,7 +419,7 @@ def annotate(error: Exception, eqn: IREqn, item: Any = None) -> None:
     """Say in `error` which equation raised it: its text, its tags, its place, and the item of a batch."""
     from alkahest.ir.printing import eqn_text
 
-    if getattr(error, "__alkahest_equation__", None) is not None:
+    if getattr(error, "__alkahest_equation__", False):
         return
     parts = [f"It happened in the equation `{eqn_text(eqn, limit=200)}`"]
     if eqn.tags:
@@ -426,7 +429,7 @@ def annotate(error: Exception, eqn: IREqn, item: Any = None) -> None:
     if eqn.where is not None:
         parts.append(f"({eqn.where[0]}:{eqn.where[1]})")
     text = " ".join(parts) + "."
-    error.__alkahest_equation__ = eqn  # type: ignore[attr-defined]
+    error.__alkahest_equation__ = True  # type: ignore[attr-defined]
     if isinstance(error, AlkahestError):
         error.details.setdefault("where", text)
     else:

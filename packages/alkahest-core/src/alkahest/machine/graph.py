@@ -120,13 +120,13 @@ class Node:
 
     __slots__ = ("flags", "flags_tree", "in_slots", "position", "shared", "step", "waits")
 
-    def __init__(self, step: Step, position: int, batched: set[int], waiting: bool) -> None:
+    def __init__(self, step: Step, position: int, batched: set[int], waiting: bool, repeats: bool) -> None:
         self.step = step
         self.position = position
         self.in_slots = step.ins.slots
         self.flags = [slot in batched for slot in self.in_slots]
         self.flags_tree = step.ins.treedef.unflatten(self.flags)
-        self.shared = not any(self.flags)
+        self.shared = not repeats and not any(self.flags)
         self.waits = waiting
 
     @property
@@ -151,13 +151,19 @@ class Unit:
 
 
 class Graph:
-    """The units of a program for one choice of batched inputs."""
+    """The units of a program for one choice of batched inputs.
 
-    def __init__(self, ir: IR, flags: tuple[bool, ...], sync: bool, awaited: frozenset[Prim]) -> None:
+    A program that `repeats`, in a loop, shares nothing: what it does without inputs it does each time round.
+    """
+
+    def __init__(
+        self, ir: IR, flags: tuple[bool, ...], sync: bool, awaited: frozenset[Prim], repeats: bool = False
+    ) -> None:
         self.ir = ir
         self.code = Code(ir)
         self.sync = sync
         self.awaited = awaited
+        self.repeats = repeats
         self.batched: set[int] = {s for s, f in zip(self.code.inputs.shape.slots, flags, strict=True) if f}
         self.flags = flags
         self.nodes = [self._node(k, step) for k, step in enumerate(self.code.steps)]
@@ -168,7 +174,8 @@ class Graph:
             self._link(unit, self.end)
 
     def _node(self, position: int, step: Step) -> Node:
-        node = Node(step, position, self.batched, waits(step.prim, step.params, self.sync, self.awaited))
+        waiting = waits(step.prim, step.params, self.sync, self.awaited)
+        node = Node(step, position, self.batched, waiting, self.repeats)
         if not node.shared:
             self.batched.update(step.outs.slots)
         return node
@@ -222,9 +229,12 @@ class Graph:
             target.batched_deps += 1
 
 
-def graph_of(ir: IR, flags: tuple[bool, ...], sync: bool, awaited: frozenset[Prim] = frozenset()) -> Graph:
+def graph_of(
+    ir: IR, flags: tuple[bool, ...], sync: bool, awaited: frozenset[Prim] = frozenset(), repeats: bool = False
+) -> Graph:
     """Return the graph of a program, made once per choice of batched inputs."""
-    return derived(ir, ("graph", flags, sync, awaited), lambda: Graph(prepared(ir), flags, sync, awaited))
+    key = ("graph", flags, sync, awaited, repeats)
+    return derived(ir, key, lambda: Graph(prepared(ir), flags, sync, awaited, repeats))
 
 
 def own_batch_rule(prim: Prim, sync: bool) -> bool:

@@ -53,6 +53,8 @@ class Machine:
         self.prefixes: list[tuple[int, ...]] = []
         self.paths: list[tuple[int, ...]] = []
         self.prefix = run.base  # of what is shared
+        self.broken: Exception | None = None  # what happened to an equation that all activations share
+        self.skip = 0  # how many entries of the paths the prefixes have already
         self.solo = False  # there are no activations: the program as a whole comes to its end
 
     def _counted(self) -> list[Unit]:
@@ -142,7 +144,7 @@ class Machine:
         """Return where an activation of a node stands in the order of execution: by equation, then by index."""
         if i is None:
             return (*self.prefix, node.position)
-        return (*self.prefixes[i], node.position, *self.paths[i])
+        return (*self.prefixes[i], node.position, *self.paths[i][self.skip :])
 
     # ----------------------------------------------------------------------------------------------------- readiness
 
@@ -222,6 +224,16 @@ class Machine:
             self.dead.add(i)
             self.failed(i, error)
 
+    def break_down(self, error: Exception) -> None:
+        """Give all activations up, those to come too: what they share has failed."""
+        if self.solo or not self.n:
+            raise error
+        self.broken = error
+        gone = {*self.free, *self.dead}
+        for i in range(self.n):
+            if i not in gone:
+                self.fail(i, error)
+
     # ------------------------------------------------------------------------------------------------------ segments
 
     def _run_shared(self, unit: Unit) -> None:
@@ -229,13 +241,14 @@ class Machine:
             token = order_key.set(self.key(node, None)) if self.run.tracks else None
             try:
                 out = self.run.carry_out(node, node.step.ins.build(self.values))
+                node.step.outs.store(self.values, out)
             except Exception as error:
                 annotate(error, node.step.eqn)
-                raise
+                self.break_down(error)
+                return
             finally:
                 if token is not None:
                     order_key.reset(token)
-            node.step.outs.store(self.values, out)
         self.complete(unit, None)
 
     def _run_segment(self, unit: Unit, ids: Ids) -> None:
@@ -248,22 +261,42 @@ class Machine:
 
     def _run_node(self, node: Node, ids: Ids) -> Ids:
         """Run a node on the columns of some activations, and return those of them that are well."""
+        prim = node.step.prim
+        if self.run.sees(prim):
+            return self._each(node, ids, self._bind)
+        rule = batch_rules.get(prim)
+        if isinstance(rule, DerivedBatch) or (len(ids) == 1 and prim in cheap_primitives):
+            return self._each(node, ids, self._carry_out)
         try:
-            columns = self._outputs(node, ids)
+            columns = self._outputs(node, ids, rule)
         except Exception as error:
             return self._one_by_one(node, ids, error)
         for slot, column in zip(node.step.outs.slots, columns, strict=True):
             self.store(slot, ids, column)
         return ids
 
-    def _outputs(self, node: Node, ids: Ids) -> list[Sequence[Any]]:
-        """Return the outputs of a node, one column per leaf."""
+    def _each(self, node: Node, ids: Ids, carry_out: Callable[[Node, int], Any]) -> Ids:
+        """Carry a node out for one activation after the other, and return those of them that are well."""
+        split = node.step.outs.split
+        alive: list[int] = []
+        rows: list[list[Any]] = []
+        for i in ids:
+            try:
+                rows.append(split(carry_out(node, i)))
+            except Exception as error:
+                annotate(error, node.step.eqn, self.run.item(self, i))
+                self.fail(i, error)
+            else:
+                alive.append(i)
+        well = ids if len(alive) == len(ids) else alive
+        if well:
+            for slot, column in zip(node.step.outs.slots, zip(*rows, strict=True), strict=False):
+                self.store(slot, well, column)
+        return well
+
+    def _outputs(self, node: Node, ids: Ids, rule: Any) -> list[Sequence[Any]]:
+        """Return the outputs of a node by its batch rule, one column per leaf."""
         step = node.step
-        if self.run.sees(step.prim):
-            return self._transposed(node, [self._bind(node, i) for i in ids])
-        rule = batch_rules.get(step.prim)
-        if isinstance(rule, DerivedBatch) or (len(ids) == 1 and step.prim in cheap_primitives):
-            return self._transposed(node, [self._carry_out(node, i) for i in ids])
         values = step.ins.treedef.unflatten(
             [self.column(s, ids) if flag else self.values[s] for s, flag in zip(node.in_slots, node.flags, strict=True)]
         )
@@ -293,10 +326,6 @@ class Machine:
                 raise self.run.uneven(node, len(column), m)
             columns.append(column)
         return columns
-
-    def _transposed(self, node: Node, rows: list[Any]) -> list[Sequence[Any]]:
-        split = node.step.outs.split
-        return list(zip(*[split(row) for row in rows], strict=True)) if node.step.outs.slots else []
 
     def _bind(self, node: Node, i: int) -> Any:
         token = order_key.set(self.key(node, i)) if self.run.tracks else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from alkahest.ir.ir import IR, IRVar
 from alkahest.machine.graph import Node, Unit
 from alkahest.machine.machine import Machine
 from alkahest.prims.control import branch, switch_p, while_loop_p
-from alkahest.transforms.plans import like
+from alkahest.transforms.plans import like, tagged
 
 if TYPE_CHECKING:
     from alkahest.machine.run import Run
@@ -62,16 +63,22 @@ class Part:
         self.run.lost(self.machine, self.unit)
         self.machine.fail(i, error)
 
+    def fail_owner(self, owner: Any, error: Exception) -> None:
+        """Take the failure of an activation of a machine inside."""
+        self.fail(owner[0] if isinstance(owner, tuple) else owner, error)
+
 
 class Inner:
     """A machine inside a part, and to whom its activations belong."""
 
-    def __init__(self, part: Part, ir: IR, flags: Sequence[bool], done: Any) -> None:
+    def __init__(self, part: Part, ir: IR, flags: Sequence[bool], done: Any, repeats: bool = False) -> None:
         self.owner: list[Any] = []
         self.flags = tuple(flags)
         self._done = done
         self._part = part
-        self.machine = Machine(part.run, part.run.graph(ir, self.flags), self._finished, self._failed)
+        graph = part.run.graph(tagged(ir, part.node.step.tags), self.flags, repeats or part.machine.graph.repeats)
+        self.machine = Machine(part.run, graph, self._finished, self._failed)
+        self.machine.skip = part.machine.skip
         self._begun = False
 
     def enter(self, owners: Sequence[Any], rows: Sequence[Sequence[Any]], prefixes: Any, paths: Any) -> None:
@@ -85,13 +92,15 @@ class Inner:
         ids = self.machine.spawn(columns, prefixes, paths)
         for i, owner in zip(ids, owners, strict=True):
             Machine.place(self.owner, i, owner)
+        if self.machine.broken is not None:
+            for i in ids:
+                self.machine.fail(i, self.machine.broken)
 
     def _finished(self, ids: list[int], columns: list[list[Any]]) -> None:
         self._done([self.owner[i] for i in ids], columns)
 
     def _failed(self, i: int, error: Exception) -> None:
-        owner = self.owner[i]
-        self._part.fail(owner[0] if isinstance(owner, tuple) else owner, error)
+        self._part.fail_owner(self.owner[i], error)
 
 
 class SwitchPart(Part):
@@ -100,9 +109,32 @@ class SwitchPart(Part):
     def __init__(self, machine: Machine, unit: Unit) -> None:
         super().__init__(machine, unit)
         self.branches: dict[Any, Inner] = {}
+        self.queue: deque[int] = deque()  # in lock-step they go through one after the other
 
     def start(self, ids: Sequence[int]) -> None:
         """Let activations into the branches of their keys."""
+        if self.run.lockstep and len(ids) > 1:
+            self.queue.extend(ids)
+            ids = [self.queue.popleft()]
+        self._start(ids)
+
+    def give(self, ids: list[int], columns: Sequence[Sequence[Any]]) -> None:
+        """Hand outputs back, and let the next activation in where they go one after the other."""
+        super().give(ids, columns)
+        if self.queue:
+            self._start([self.queue.popleft()])
+
+    def fail(self, i: int, error: Exception) -> None:
+        """Give an activation up, and let the next one in where they go one after the other."""
+        super().fail(i, error)
+        if self.queue:
+            self._start([self.queue.popleft()])
+
+    def prefix(self, i: int, *more: int) -> tuple[int, ...]:
+        """Return where an activation stands: a switch is gone through item by item."""
+        return self.machine.key(self.node, i) if self.run.tracks else ()
+
+    def _start(self, ids: Sequence[int]) -> None:
         groups: dict[Any, list[tuple[int, list[Any]]]] = {}
         for i in ids:
             key, operands = self.machine.row(self.node, i)
@@ -124,6 +156,7 @@ class SwitchPart(Part):
             _, operand_flags = self.node.flags_tree
             flags = [any(trees.leaves(f)) for f in like(ir.in_ir_tree, operand_flags)]
             self.branches[key] = Inner(self, ir, flags, self.give)
+            self.branches[key].machine.skip = len(self.machine.paths[0])
         return self.branches[key]
 
 
@@ -135,19 +168,30 @@ class WhilePart(Part):
         cond, body = self.params["cond_ir"], self.params["body_ir"]
         self.most: int = self.params["max_iters"]
         n = trees.structure(body.in_ir_tree).num_leaves
-        self.cond = Inner(self, cond, [True] * n, self._decided)
-        self.body = Inner(self, body, [True] * n, self._went_round)
+        self.cond = Inner(self, cond, [True] * n, self._decided, repeats=True)
+        self.body = Inner(self, body, [True] * n, self._went_round, repeats=True)
+        self.inputs = body.code.inputs
         self.tree = body.in_ir_tree[0]
 
     def start(self, ids: Sequence[int]) -> None:
         """Let activations in front of the condition."""
         self._ask([(i, 0, like(self.tree, self.machine.row(self.node, i)[0])) for i in ids])
 
+    def _fitting(self, states: list[tuple[int, int, list[Any]]]) -> list[tuple[int, int, list[Any]]]:
+        """Return the states as the programs of the loop take them: an integer stands for a float as one."""
+        found: list[tuple[int, int, list[Any]]] = []
+        for i, k, values in states:
+            try:
+                found.append((i, k, self.inputs.fitted(values)))
+            except OperandTypeError as error:
+                self.fail(i, error)
+        return found
+
     def _ask(self, states: list[tuple[int, int, list[Any]]]) -> None:
         over = [s for s in states if s[1] >= self.most]
         if over:
             self._leave(over)
-        going = [s for s in states if s[1] < self.most]
+        going = self._fitting([s for s in states if s[1] < self.most])
         if going:
             self._enter(self.cond, going, 0)
 
@@ -223,6 +267,14 @@ class BatchPart(Part):
         for k, (leaf, value, axis) in enumerate(zip(trees.leaves(self.ir.in_ir_tree), values, self.axes, strict=True)):
             lists.append(checked_column(leaf, entries_of(value, size), f"batched input {k}") if axis else value)
         return container, size, lists
+
+    def fail_owner(self, owner: Any, error: Exception) -> None:
+        """Take the failure of an inner item: alone, where that was asked for, or that of the whole inner batch."""
+        if not self.run.isolate:
+            super().fail_owner(owner, error)
+            return
+        annotate(error, self.node.step.eqn)
+        self._finished([owner], [[error] for _ in self.out_leaves])
 
     def _nothing(self, i: int) -> None:
         parts = self.node.step.outs.split(nothing_of(self.ir.out_ir_tree))

@@ -56,7 +56,7 @@ class Run:
         self.tracks = self.interpreter.sees(checkpoint_p)
         self.awaited = frozenset([] if sync else [prim for prim in all_prims(ir) if self.interpreter.awaits(prim)])
         # Where this run stands in the order of execution.
-        self.base = order_key.get() or (next_position(),)
+        self.base = (*order_key.get(), next_position())
         self._seen: dict[Prim, bool] = {}
         self._agenda: deque[Machine] = deque()
         self._awake: set[int] = set()
@@ -72,9 +72,9 @@ class Run:
         self._events: list[Event] = []
         self._wakeup: asyncio.Event | None = None
 
-    def graph(self, ir: IR, flags: tuple[bool, ...]) -> Graph:
+    def graph(self, ir: IR, flags: tuple[bool, ...], repeats: bool = False) -> Graph:
         """Return the graph of a program for this run."""
-        return graph_of(ir, flags, self.sync, self.awaited)
+        return graph_of(ir, flags, self.sync, self.awaited, repeats)
 
     def sees(self, prim: Prim) -> bool:
         """Tell whether the active interpreter must be asked for `prim`."""
@@ -298,7 +298,8 @@ class Run:
             raise error or ProgramError("a job was lost.", remedy="Report this.")
         if event.ids is None:
             annotate(error, eqn)
-            raise error
+            event.machine.break_down(error)
+            return
         for i in event.ids:
             annotate(error, eqn, self.item(event.machine, i) if len(event.ids) == 1 else None)
             self.lost(event.machine, event.unit)

@@ -7,7 +7,7 @@ from typing import Any
 from alkahest.base import trees
 from alkahest.ir.ir import IR, IREqn, IRVar
 from alkahest.transforms.calls import batch_call_p
-from alkahest.transforms.plans import crossing, derived, flat, inlined, like, partition, renamed_leaf, renaming
+from alkahest.transforms.plans import crossing, derived, flat, inlined, like, partition, renamed_leaf, renaming, tagged
 
 
 def hoisted(ir: IR) -> IR:
@@ -40,7 +40,7 @@ def _hoist(ir: IR) -> IR:
 
 def _split_batch(eqn: IREqn) -> tuple[list[IREqn], list[Any]]:
     """Return the equations that stand for a batch, the last one what must be repeated, and the outputs."""
-    ir = hoisted(flat(eqn.params["ir"]))
+    ir = tagged(hoisted(flat(eqn.params["ir"])), eqn.tags)
     flags = like(ir.in_ir_tree, eqn.params["in_axes"])
     if not any(flags):  # a batch of nothing is a plain call
         return inlined(ir, like(ir.in_ir_tree, eqn.in_ir_tree))

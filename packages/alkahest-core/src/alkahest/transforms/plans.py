@@ -119,11 +119,24 @@ def _flatten(ir: IR) -> IR:
     return IR(eqns, ir.in_ir_tree, out, ordered=frozenset(kept) if free else None)
 
 
+def tagged(ir: IR, tags: frozenset[Any]) -> IR:
+    """Return `ir` with `tags` on all its equations: those of the equation that it stands for."""
+    if not tags:
+        return ir
+    return derived(ir, ("tags", tags), lambda: _tagged(ir, tags))
+
+
+def _tagged(ir: IR, tags: frozenset[Any]) -> IR:
+    return IR(
+        [eqn.replace(tags=eqn.tags | tags) for eqn in ir.ir_eqns], ir.in_ir_tree, ir.out_ir_tree, ordered=ir.ordered
+    )
+
+
 def _parts(eqn: IREqn, renamed: dict[int, Any]) -> list[tuple[IR, list[Any], list[Any]]]:
     """Return the programs that stand for an equation, each with the leaves of its inputs and outputs."""
     eqn = renaming(eqn, renamed)
     if eqn.prim is not gather_p:
-        plan = expansions[eqn.prim](eqn)
+        plan = tagged(expansions[eqn.prim](eqn), eqn.tags)
         return [(plan, like(plan.in_ir_tree, eqn.in_ir_tree), like(plan.out_ir_tree, eqn.out_ir_tree))]
     irs: Sequence[IR] = eqn.params["irs"]
     return [
