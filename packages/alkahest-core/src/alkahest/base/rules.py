@@ -24,6 +24,12 @@ def version() -> int:
     return _current[0]
 
 
+def touch() -> None:
+    """Let what was derived from rules be made anew: call it where something else than a rule decided about it."""
+    with _lock:
+        _current[0] = next(_versions)
+
+
 class AsyncTwin:
     """The async side of a rule that never waits: awaiting it calls the sync rule."""
 

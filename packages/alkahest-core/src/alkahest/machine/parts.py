@@ -11,8 +11,9 @@ from alkahest.base.avals import FloatAVal
 from alkahest.base.interpreter import box_types
 from alkahest.base.zero import Zero, is_zero, zeroof
 from alkahest.errors import BatchError, OperandTypeError
-from alkahest.ir.code import accepts, annotate, as_float
+from alkahest.ir.code import annotate
 from alkahest.ir.columns import one_level
+from alkahest.ir.inputs import accepts, as_float
 from alkahest.ir.ir import IR, IRVar
 from alkahest.machine.graph import Node, Unit
 from alkahest.machine.machine import Machine

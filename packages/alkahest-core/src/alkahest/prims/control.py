@@ -213,10 +213,15 @@ def _switch_abstract(in_tree: Any, /, *, branches: Mapping[Any, IR]) -> Any:
 def _joined(leaves: list[Any]) -> Any:
     """Return what is known of one output in all branches: the literal they share, or its abstract value."""
     first = leaves[0]
-    if first.__class__ is not IRVar and all(leaf.__class__ is first.__class__ and leaf == first for leaf in leaves):
+    if first.__class__ is not IRVar and all(_same_literal(leaf, first) for leaf in leaves):
         return first
     avals = [find_aval(ir_type(leaf)) for leaf in leaves if leaf.__class__ is not Zero]
     return avals[0] if avals else find_aval(first)
+
+
+def _same_literal(a: Any, b: Any) -> bool:
+    """Tell whether no primitive could tell two literals apart: 1 and 1.0 differ, as do 0.0 and -0.0."""
+    return a.__class__ is b.__class__ and a == b and (not isinstance(a, float) or repr(a) == repr(b))
 
 
 rules(switch_p, impl=_switch_impl, aimpl=_switch_aimpl, abstract=_switch_abstract)

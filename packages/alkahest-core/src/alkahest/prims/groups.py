@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alkahest.base.prim import Prim
+from alkahest.base.rules import touch
 
 non_dce_primitives: set[Prim] = set()
 """Equations of these stay in a program even where nobody uses what they give."""
@@ -19,17 +20,21 @@ cheap_primitives: set[Prim] = set()
 
 def register_non_dce(prim: Prim) -> Prim:
     """Keep equations of `prim` even where nobody uses what they give."""
-    non_dce_primitives.add(prim)
-    return prim
+    return _joined(non_dce_primitives, prim)
 
 
 def register_non_memoizable(prim: Prim) -> Prim:
     """Carry `prim` out each time, also inside `memoize`."""
-    non_memoizable_primitives.add(prim)
-    return prim
+    return _joined(non_memoizable_primitives, prim)
 
 
 def register_waiting(prim: Prim) -> Prim:
     """Let equations of `prim` run side by side in threads, in a batch or a schedule that is called synchronously."""
-    waiting_primitives.add(prim)
+    return _joined(waiting_primitives, prim)
+
+
+def _joined(group: set[Prim], prim: Prim) -> Prim:
+    if prim not in group:
+        group.add(prim)
+        touch()  # plans and graphs that are kept were made without it
     return prim

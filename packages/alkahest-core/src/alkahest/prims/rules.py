@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
+import functools
+import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +23,16 @@ from alkahest.base.rules import (
     push_rules,
 )
 from alkahest.ir.columns import Columns, itemwise, transposed
-from alkahest.prims.groups import non_dce_primitives, non_memoizable_primitives, waiting_primitives
+from alkahest.prims.groups import register_non_dce, register_non_memoizable, register_waiting
 
 if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     from alkahest.base.rules import Rule
+
+THREADS = 128
+"""How many rules that wait an event loop carries out side by side, in threads."""
 
 
 class Staged:
@@ -162,10 +172,10 @@ def rules(
         _put(table, prim, rule, own)
     if dce is not None:
         _put(dce_rules, prim, dce, None)
-    groups = (waiting_primitives, non_dce_primitives, non_memoizable_primitives)
-    for group, member in zip(groups, (waits, keep, not memoizable), strict=True):
+    groups = (register_waiting, register_non_dce, register_non_memoizable)
+    for join, member in zip(groups, (waits, keep, not memoizable), strict=True):
         if member:
-            group.add(prim)
+            join(prim)
     return prim
 
 
@@ -186,6 +196,23 @@ def _threaded(impl: Rule) -> Callable[..., Any]:
     async def aimpl(in_tree: Any, /, **params: Any) -> Any:
         import asyncio
 
-        return await asyncio.to_thread(impl, in_tree, **params)
+        loop = asyncio.get_running_loop()
+        work = functools.partial(contextvars.copy_context().run, impl, in_tree, **params)
+        return await loop.run_in_executor(_pool(loop), work)
 
     return aimpl
+
+
+# One pool per event loop: a rule may run a loop of its own, whose rules must not wait for the threads of this one.
+_pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ThreadPoolExecutor] = weakref.WeakKeyDictionary()
+_pools_lock = threading.Lock()
+
+
+def _pool(loop: asyncio.AbstractEventLoop) -> ThreadPoolExecutor:
+    """Return the threads of an event loop, made at first use; asyncio's own are few, by the number of cores."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with _pools_lock:
+        if loop not in _pools:
+            _pools[loop] = ThreadPoolExecutor(THREADS, thread_name_prefix="alkahest")
+        return _pools[loop]

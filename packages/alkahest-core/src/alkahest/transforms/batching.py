@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from alkahest.base import trees
-from alkahest.base.avals import DeepAVal, StrAVal, deepened
+from alkahest.base.avals import OPAQUE, STR, DeepAVal, StrAVal, deepened, find_aval
 from alkahest.base.zero import Zero, is_zero
 from alkahest.errors import AlkahestError, OperandTypeError
 from alkahest.ir.code import runners
@@ -18,7 +18,7 @@ from alkahest.machine.parts import checked_column, entries_of, nothing_of, open_
 from alkahest.machine.run import Run, progress_hook
 from alkahest.prims.rules import rules
 from alkahest.transforms.calls import batch_call_p, batched_outputs, call_ir, copied
-from alkahest.transforms.plans import derived, like
+from alkahest.transforms.plans import derived, inlined, like
 
 _isolate: ContextVar[bool] = ContextVar("_isolate", default=False)
 
@@ -185,15 +185,17 @@ def _change(leaf: Any, column: Sequence[Any]) -> str:
         return ""
     if all(is_zero(v) for v in column):
         return "zero"
-    if not isinstance(leaf.aval, StrAVal) and any(isinstance(v, str) for v in column):
+    if isinstance(leaf.aval, StrAVal) or not any(isinstance(v, str) for v in column):
+        return ""
+    if all(isinstance(v, str) or is_zero(v) for v in column):
         return "text"
-    return ""
+    raise OperandTypeError(
+        f"the cotangents of a batch of {leaf.aval.label} are words for some items and numbers for others.",
+        remedy="Give words for all of them, or numbers for all.",
+    )
 
 
 def _retyped(ir: IR, changes: Sequence[str]) -> IR:
-    from alkahest.base.avals import STR
-    from alkahest.transforms.plans import inlined
-
     leaves, treedef = trees.flatten(ir.in_ir_tree)
     made = [
         Zero(leaf.aval) if c == "zero" else IRVar(aval=STR, source=leaf.source) if c == "text" else leaf
@@ -252,8 +254,6 @@ def _abstract(in_tree: Any, /, *, ir: IR, in_axes: Any) -> Any:
 
 
 def _type(leaf: Any) -> Any:
-    from alkahest.base.avals import OPAQUE, find_aval
-
     return ir_type(leaf) if leaf.__class__ is IRVar else find_aval(leaf) or OPAQUE
 
 

@@ -47,13 +47,16 @@ def _source(leaf: Any) -> Any:
     return leaf.source if leaf.__class__ is IRVar and isinstance(leaf.source, Flow) else leaf
 
 
-def flows(kind: str, tree: Any) -> Any:
-    """Return `tree` with new variables for tangents or cotangents; a literal's is a symbolic zero."""
-    return trees.map_leaves(lambda leaf: flow(kind, leaf), tree)
+def flows(kind: str, tree: Any, *, literals: bool = False) -> Any:
+    """Return `tree` with new variables for tangents or cotangents; a literal's is a symbolic zero.
+
+    With `literals` theirs are variables too, which take feedback on a literal output: it goes nowhere.
+    """
+    return trees.map_leaves(lambda leaf: flow(kind, leaf, literals=literals), tree)
 
 
-def flow(kind: str, leaf: Any) -> Any:
-    """Return a variable for the tangent or cotangent of `leaf`, or a symbolic zero where it is a literal."""
+def flow(kind: str, leaf: Any, *, literals: bool = False) -> Any:
+    """Return a variable for the tangent or cotangent of `leaf`, or a symbolic zero for that of a literal."""
     if leaf.__class__ is IRVar:
         return IRVar(aval=leaf.aval, source=Flow(kind, leaf), depth=leaf.depth)
-    return zeroof(leaf)
+    return IRVar(aval=zeroof(leaf).aval, source=Flow(kind, leaf)) if literals else zeroof(leaf)

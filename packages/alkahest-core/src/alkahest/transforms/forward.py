@@ -201,7 +201,7 @@ def _static_zeros(inner: Any, given: Any) -> Any:
     """Return `given` with the symbolic zeros that are known before anything runs."""
     leaves, treedef = trees.flatten(inner)
     pairs = zip(leaves, treedef.flatten_up_to(given), strict=True)
-    return treedef.unflatten([leaf if is_zero(leaf) else g for leaf, g in pairs])
+    return treedef.unflatten([trees.map_leaves(lambda _, z=leaf: z, g) if is_zero(leaf) else g for leaf, g in pairs])
 
 
 push_rules.set(batch_call_p, staged(_batch_push))

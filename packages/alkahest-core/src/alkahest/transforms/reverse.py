@@ -48,7 +48,7 @@ def pullback(ir: IR, /) -> IR:
     (9.0, (6.0,))
     """
     check_ir(ir, "pullback")
-    ins = (copied(ir.in_ir_tree), flows("cotangent", ir.out_ir_tree))
+    ins = (copied(ir.in_ir_tree), flows("cotangent", ir.out_ir_tree, literals=True))
     outs = (copied(ir.out_ir_tree), flows("cotangent", ir.in_ir_tree))
     return call_ir(pullback_call_p, ins, outs, ir=ir)
 
@@ -252,7 +252,7 @@ def _swept(ir: IR, kinds: Kinds, inner: bool, expected: dict[int, Kinds]) -> tup
         for leaf, cotangent in zip(out_leaves, incoming, strict=True):
             sweep.add(leaf, cotangent)
         sweep.backward()
-        found = [sweep.total(leaf, inner) for leaf in leaves]
+        found = [sweep.total(leaf, False) for leaf in leaves]
         if not inner:
             found = [_for_input(leaf, cotangent) for leaf, cotangent in zip(leaves, found, strict=True)]
     finally:
@@ -293,7 +293,7 @@ def kinds_of(ir: IR, cotangents: Any) -> Kinds:
 
 
 def _kind(leaf: Any, given: Any) -> str:
-    if is_zero(given):
+    if is_zero(given) or (given.__class__ in (list, tuple, dict) and all_zero(given)):
         return ZERO
     if isinstance(getattr(leaf, "aval", None), StrAVal):
         return NATIVE
