@@ -472,13 +472,14 @@ def test_return_exceptions_isolates_failures_everywhere(run, where):
 
 
 @RUNS
-def test_return_exceptions_in_a_batch_in_a_batch_gives_up_the_outer_item(run):
+def test_return_exceptions_in_a_batch_in_a_batch_isolates_the_inner_item(run):
     ask = Waiting(fail=["b"])
     with af.return_exceptions():
         out = run(af.batch(af.batch(traced(ask))), [["a"], ["x", "b"], ["c", "d"]])
     assert (out[0], out[2]) == (["<a>"], ["<c>", "<d>"])
-    assert isinstance(out[1], ValueError)
-    assert "item (1, 1) of the batch" in out[1].__notes__[0]
+    assert out[1][0] == "<x>"
+    assert isinstance(out[1][1], ValueError)
+    assert "item (1, 1) of the batch" in out[1][1].__notes__[0]
 
 
 @RUNS

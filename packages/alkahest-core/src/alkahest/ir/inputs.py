@@ -50,7 +50,7 @@ class Inputs:
 
     def _check(self, k: int, value: Any) -> None:
         leaf = self.leaves[k]
-        if leaf.__class__ is Zero and value.__class__ is Zero:
+        if leaf.__class__ is Zero and all(part.__class__ is Zero for part in trees.leaves(value)):
             return
         if leaf.__class__ is not IRVar:
             if value.__class__ in box_types or (

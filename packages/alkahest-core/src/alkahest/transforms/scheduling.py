@@ -7,11 +7,14 @@ from typing import Any
 
 from alkahest.errors import OperandTypeError
 from alkahest.ir.checking import checked
-from alkahest.ir.graph import eqn_levels, map_sub_irs, nested_irs
+from alkahest.ir.graph import eqn_levels, map_sub_irs, nested_irs, sub_irs
 from alkahest.ir.ir import IR, IREqn, IRVar, check_ir
 from alkahest.prims.groups import non_dce_primitives
 from alkahest.prims.marks import factor_p
 from alkahest.prims.ordering import gather_p
+from alkahest.transforms.boundary import CustomFunction
+from alkahest.transforms.custom_rules import custom_body
+from alkahest.transforms.plans import derived
 
 Condition = Callable[[IREqn], bool]
 
@@ -25,7 +28,8 @@ def sched(ir: IR, /, *, cond: Condition | None = None) -> IR:
     Equations for which `cond(eqn)` is false stay out of the gathers, after that of their stage, and keep their order
     when the program runs. Marks (checkpoints, factors and other primitives that `dce` keeps) stay out too, and wait
     for their inputs alone; only those of one primitive with equal parameters, such as two checkpoints of one key, keep
-    their order. Programs inside (branches, loops, transformed programs) are scheduled alike.
+    their order, and so do equations that hold such marks: a branch, a loop, a custom function made of primitives.
+    Programs inside (branches, loops, transformed programs) are scheduled alike.
 
     >>> import alkahest as af
     >>> af.sched(af.trace(lambda x, y: (x + "!") + (y + "?"))("a", "b"))
@@ -52,12 +56,12 @@ def _schedule(ir: IR, cond: Condition | None, made: dict[int, IR]) -> IR:
     allowed = [True] * len(eqns) if cond is None else [_allows(cond, eqn) for eqn in ir.ir_eqns]
     kept = {position for position, flag in enumerate(allowed) if not flag}
     order = _mark_order(ir)
-    kept.update(order, order.values())
+    kept.update(order, *order.values())
     levels = _levels(ir, order)
     stages: list[tuple[list[IREqn], list[int]]] = [([], []) for _ in range(max(levels, default=-1) + 1)]
     for position, level in enumerate(levels):
         together, apart = stages[level]
-        if allowed[position] and eqns[position].prim not in non_dce_primitives:
+        if position not in kept and eqns[position].prim not in non_dce_primitives:
             together.append(eqns[position])
         else:
             apart.append(position)
@@ -80,32 +84,54 @@ def _allows(cond: Condition, eqn: IREqn) -> bool:
     return all(_allows(cond, member) for ir in eqn.params["irs"] for member in ir.ir_eqns)
 
 
-def _mark_order(ir: IR) -> dict[int, int]:
-    """Return for each mark the position of the one before of its primitive, with equal parameters, if there is one.
+def _mark_order(ir: IR) -> dict[int, set[int]]:
+    """Return for each equation that is or holds marks the last positions before it of marks that are alike, if any.
 
     What collects checkpoints, or replaces them, counts them in their order. Factors multiply in any order.
     """
     last: dict[Hashable, int] = {}
-    order: dict[int, int] = {}
+    order: dict[int, set[int]] = {}
     for position, eqn in enumerate(ir.ir_eqns):
-        if eqn.prim in non_dce_primitives and eqn.prim is not factor_p:
-            key = eqn.prim, tuple(sorted([(name, _hashable(value)) for name, value in eqn.params.items()]))
+        for key in _marks(eqn):
             if key in last:
-                order[position] = last[key]
+                order.setdefault(position, set()).add(last[key])
             last[key] = position
     return order
 
 
-def _levels(ir: IR, order: dict[int, int]) -> list[int]:
+def _marks(eqn: IREqn) -> set[Hashable]:
+    """Return what tells the marks apart that an equation is, or holds at any depth."""
+    found: set[Hashable] = set()
+    if eqn.prim in non_dce_primitives and eqn.prim is not factor_p:
+        found.add((eqn.prim, tuple(sorted([(name, _hashable(value)) for name, value in eqn.params.items()]))))
+    for ir in _inside(eqn):
+        found |= _marks_of(ir)
+    return found
+
+
+def _marks_of(ir: IR) -> set[Hashable]:
+    for program in nested_irs(ir):  # inner ones come first, and are known when outer ones ask
+        found = derived(program, "marks", lambda here=program: set[Hashable]().union(*map(_marks, here.ir_eqns)))
+    return found
+
+
+def _inside(eqn: IREqn) -> list[IR]:
+    call = eqn.params.get("call")
+    if isinstance(call, CustomFunction) and not call.opaque:
+        return [custom_body(call, eqn.in_ir_tree)]
+    return sub_irs(eqn) if eqn.params else []
+
+
+def _levels(ir: IR, order: dict[int, set[int]]) -> list[int]:
     """Return the stage of each equation: after all it needs, and not before the mark it must follow."""
     if not order:
         return eqn_levels(ir)
     level_of: dict[IRVar, int] = {}
     levels: list[int] = []
     for position, eqn in enumerate(ir.ir_eqns):
-        before = levels[order[position]] if position in order else 0
+        before = [levels[k] for k in order.get(position, ())]
         needed = [level_of.get(leaf, -1) + 1 for leaf in eqn.ins if leaf.__class__ is IRVar]
-        levels.append(max(before, *needed, 0))
+        levels.append(max([*before, *needed], default=0))
         level_of.update((leaf, levels[-1]) for leaf in eqn.outs if leaf.__class__ is IRVar)
     return levels
 
