@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 from hypothesis import given
@@ -205,3 +206,13 @@ def test_stop_gradient_is_the_identity():
     ir = af.trace(af.stop_gradient)(tree)
     assert both(ir, tree) == tree
     assert both(af.batch(ir), {"a": [["x", "y"], [1, 2]], "b": None}) == {"a": [["x", "y"], [1, 2]], "b": None}
+
+
+def test_zeros_of_either_sign_in_branches_are_two_literals():
+    branches = {"a": af.trace(lambda x: 0.0)(1.0), "b": af.trace(lambda x: -0.0)(1.0)}
+    ir = af.trace(lambda key, x: af.switch(key, branches, x))("a", 1.0)
+    assert [math.copysign(1.0, both(ir, key, 1.0)) for key in "ab"] == [1.0, -1.0]
+    batched = both(af.batch(ir), ["a", "b"], [1.0, 1.0])
+    assert [math.copysign(1.0, x) for x in batched] == [1.0, -1.0]
+    same = af.trace(lambda key, x: af.switch(key, {"a": branches["b"], "b": branches["b"]}, x))("a", 1.0)
+    assert math.copysign(1.0, same.out_ir_tree) == -1.0  # what all branches agree on is known before

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextvars
 import itertools
 import threading
 
 import pytest
 
 import alkahest as af
+from alkahest.base.rules import version
 from alkahest.errors import BranchError
 from alkahest.extend import Prim, StrAVal, rules
+from alkahest.prims.groups import register_non_dce, register_non_memoizable, register_waiting
 
 LIMIT = 30  # seconds, of a test that would never end
 
@@ -559,3 +562,90 @@ def test_context_of_the_caller_is_that_of_the_calls(run):
         assert run(af.batch(traced(program)), ["a", "b"]) == ["a mine ['t']", "b mine ['t']"]
     finally:
         setting.reset(token)
+
+
+# ------------------------------------------------------------------------------------------- threads of async runs
+
+
+def test_rules_that_wait_overlap_in_async_runs_however_few_cores_there_are():
+    together = threading.Barrier(100, timeout=LIMIT)
+    told = contextvars.ContextVar("told", default="")
+
+    def impl(text, /):
+        together.wait()
+        return told.get() + text
+
+    wait_p = rules(Prim("test_overlap"), impl=impl, abstract=lambda text: text, waits=True, register=False)
+    ir = af.batch(traced(wait_p.bind))
+    told.set("context ")
+    assert async_run(ir, [str(k) for k in range(100)]) == [f"context {k}" for k in range(100)]
+
+
+def test_a_rule_that_waits_may_run_a_loop_of_its_own():
+    # All threads of the outer loop are taken: the inner loops cannot have any of them.
+    together = threading.Barrier(128, timeout=LIMIT)
+    inner_p = rules(
+        Prim("test_inner"), impl=lambda text: text + "?", abstract=lambda text: text, waits=True, register=False
+    )
+    inner = traced(inner_p.bind)
+
+    def impl(text, /):
+        together.wait()
+        return asyncio.run(inner.acall(text))
+
+    outer_p = rules(Prim("test_outer"), impl=impl, abstract=lambda text: text, waits=True, register=False)
+    assert async_run(af.batch(traced(outer_p.bind)), ["x"] * 128) == ["x?"] * 128
+
+
+# ------------------------------------------------------------------------------------- groups that are joined later
+
+
+def test_a_primitive_registered_as_waiting_after_a_first_run_waits():
+    gates = []
+
+    def impl(text, /):
+        for gate in gates:
+            gate.wait()
+        return text + "!"
+
+    late_p = rules(Prim("test_late"), impl=impl, abstract=lambda text: text, register=False)
+    ir = af.batch(traced(late_p.bind))
+    staged = af.sched(af.trace(lambda x, y: (late_p.bind(x), late_p.bind(y)))("", ""))
+    assert ir.call(["a", "b"]) == ["a!", "b!"]
+    assert staged.call("a", "b") == ("a!", "b!")
+    assert register_waiting(late_p) is late_p
+    gates.append(threading.Barrier(2, timeout=LIMIT))
+    assert ir.call(["a", "b"]) == ["a!", "b!"]
+    assert staged.call("a", "b") == ("a!", "b!")
+
+
+def test_a_primitive_kept_after_a_first_run_is_kept_by_transforms_of_the_same_program():
+    done = []
+
+    def impl(text, /):
+        done.append(text)
+        return text
+
+    late_p = rules(Prim("test_late_kept"), impl=impl, abstract=lambda text: text, register=False)
+
+    def program(x):
+        late_p.bind(x)
+        return x + "!"
+
+    ir = af.trace(program)("")
+    pulled = af.pullback(ir)
+    assert pulled.call(("a",), "c") == ("a!", ("c",))
+    assert done == []
+    register_non_dce(late_p)
+    assert pulled.call(("a",), "c") == ("a!", ("c",))
+    assert done == ["a"]
+
+
+def test_groups_make_what_was_derived_anew_once():
+    prim = Prim("test_groups")
+    for register in (register_waiting, register_non_dce, register_non_memoizable):
+        before = version()
+        register(prim)
+        after = version()
+        register(prim)
+        assert before < after == version()

@@ -343,3 +343,18 @@ def test_format_in_rules_is_plain_text():
     f = made()
     f.set_pullback(lambda in_tree, *, call: (format("{} via {}", in_tree[1], in_tree[0][1]),))
     assert pullback(trace(f)("a")).call(("x",), "g") == ("[x]", ("g via [x]",))
+
+
+def test_python_that_looks_at_what_primitives_give_needs_out():
+    def short(text):
+        return "short" if concat(text, "!") == "a!" else "long"
+
+    plain = custom(short)
+    assert plain("a") == "short"
+    with pytest.raises(TracedValueError):
+        trace(plain)("a")
+    with pytest.raises(TracedValueError):
+        asyncio.run(plain.prim.abind(("a",), call=plain))
+    opaque = custom(out=str)(short)
+    ir = trace(opaque)("a")
+    assert [run(ir, x) for run in RUNS.values() for x in ("a", "b")] == ["short", "long"] * 2

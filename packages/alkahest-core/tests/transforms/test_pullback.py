@@ -501,3 +501,31 @@ def test_bools_have_zero_cotangents():
         lambda b, x: af.switch(b, {True: af.trace(lambda x: x)(""), False: af.trace(lambda x: x + "")("")}, x)
     )(True, "")
     assert pull(ir, (False, "a"), "f") == ("a", (Zero(BoolAVal()), "f"))
+
+
+@pytest.mark.parametrize("feedback", ["c", TEXT, 2.0])
+@pytest.mark.parametrize("literal", ["L", 3, 2.5, True])
+def test_feedback_on_a_literal_output_is_taken_and_goes_nowhere(literal, feedback):
+    ir = af.trace(lambda x: (literal, x + "!"))("")
+    assert pull(ir, ("a",), (feedback, "own")) == ((literal, "a!"), ("own",))
+    alone = af.trace(lambda x: literal)("")
+    assert pull(alone, ("a",), feedback) == (literal, (TEXT,))
+    assert pull(af.sched(alone), ("a",), feedback) == (literal, (TEXT,))
+    assert af.dce(af.pullback(alone)).call(("a",), feedback) == (literal, (TEXT,))
+
+
+def test_feedback_on_a_literal_output_may_differ_by_item():
+    ir = af.trace(lambda x: ("L", x + "!"))("")
+    batched = af.batch(af.pullback(ir))
+    expected = ((["L", "L"], ["a!", "b!"]), (["c", "d"],))
+    assert batched.call((["a", "b"],), (["e", "f"], ["c", "d"])) == expected
+    assert batched.call((["a", "b"],), (TEXT, ["c", "d"])) == expected
+    assert af.pullback(af.batch(ir)).call((["a", "b"],), (["e", "f"], ["c", "d"])) == expected
+
+
+def test_feedback_on_feedback_of_a_literal_output():
+    twice = af.pullback(af.pullback(af.trace(lambda x: ("L", x + "!"))("")))
+    out, (primals, cotangent) = twice.call((("a",), ("c", "d")), (("e", "f"), ("g",)))
+    assert out == (("L", "a!"), ("d",))
+    assert primals == ("f",)
+    assert cotangent == (TEXT, "g")

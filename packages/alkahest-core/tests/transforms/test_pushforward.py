@@ -212,3 +212,16 @@ def test_the_signature_is_that_of_primals_and_tangents():
     assert primals[0]["x"] is not ir.in_ir_tree[0]["x"]
     with pytest.raises(OperandTypeError, match="trace"):
         af.pushforward(lambda x: x)
+
+
+@pytest.mark.parametrize(("pack", "first"), [(lambda a: [a, a], 0), (lambda a: {"k": a, "l": a}, "l")])
+def test_a_batch_in_a_container_with_a_literal_output_has_a_zero_tangent(pack, first):
+    inner = af.trace(lambda b: {"lit": "L", "own": b + "!"})("")
+    ir = af.trace(lambda a: {name: part[first] for name, part in af.batch(inner).call(pack(a)).items()})("")
+    expected = {"lit": "L", "own": "p!"}, {"lit": TEXT, "own": "t"}
+    assert push(ir, ("p",), ("t",)) == expected
+    assert push(af.sched(ir), ("p",), ("t",)) == expected
+    (out, tangent) = af.batch(af.pushforward(ir)).call((["p", "q"],), (["t", "u"],))
+    assert (out["own"], tangent["own"]) == (["p!", "q!"], ["t", "u"])
+    alone = af.trace(lambda a: af.batch(af.trace(lambda b: "L")("")).call(pack(a))[first])("")
+    assert push(alone, ("p",), ("t",)) == ("L", TEXT)

@@ -143,3 +143,20 @@ def test_tags_reach_the_programs_inside_a_tagged_equation(form):
     af.batch(ir).call(["x"])
     af.sched(ir).call("x")
     assert seen == [frozenset({"outer"})] * 3
+
+
+@pytest.mark.parametrize("form", ["plain", "sched", "batch"])
+def test_what_is_injected_goes_to_marks_in_the_order_in_which_they_were_written(form):
+    @af.custom(out=str, waits=True)
+    def ask(x):
+        return x
+
+    def program(x):
+        return af.checkpoint(ask(x), key="k"), af.checkpoint(x, key="k")
+
+    ir = af.trace(program)("x")
+    with af.inject(collection=None, values={"k": ["first", "second"]}):
+        if form == "batch":
+            assert af.batch(ir).call(["x"]) == (["first"], ["second"])
+        else:
+            assert (ir if form == "plain" else af.sched(ir)).call("x") == ("first", "second")

@@ -234,3 +234,59 @@ def test_depends_on_a_literal_waits_all_the_same():
     assert [eqn.prim.name for eqn in ir.ir_eqns] == ["concat", "depends", "concat"]
     assert ir.ir_eqns[-1].prim is concat_p
     assert ir.call("x") == "lit?"
+
+
+def _marked_by_a_custom_function():
+    return af.custom(lambda x: af.checkpoint(x, key="k"))
+
+
+MARK = af.trace(lambda x: af.checkpoint(x, key="k"))("")
+DEEP = af.trace(lambda x: af.switch("a", {"a": MARK}, x))("")
+NEVER = af.trace(lambda x: x == "")("")
+HOLDERS = {
+    "switch": lambda x: af.switch("a", {"a": MARK}, x),
+    "switch in switch": lambda x: af.switch("a", {"a": DEEP}, x),
+    "loop": lambda x: af.while_loop(af.trace(lambda x: x != "I1")(""), MARK, x, max_iters=2),
+    "condition": lambda x: af.while_loop(
+        af.trace(lambda x: af.checkpoint(x, key="k") == "")(""), af.trace(lambda x: x + "!")(""), x, max_iters=1
+    ),
+    "custom": _marked_by_a_custom_function(),
+    "transformed": lambda x: af.pushforward(MARK).call((x,), ("t",))[0],
+}
+
+
+@pytest.mark.parametrize("hold", HOLDERS.values(), ids=HOLDERS)
+def test_marks_inside_branches_loops_and_functions_keep_their_order(hold):
+    def program(x):
+        y = hold(x + "1" + "2")
+        return y, af.checkpoint(x, key="k")
+
+    ir = af.trace(program)("")
+    values = {"k": ["I1", "I2", "I3", "I4"]}
+    with af.inject(collection=None, values=values):
+        expected = ir.call("x")
+    with af.collect(collection=None) as told:
+        ir.call("x")
+    for made in (af.sched(ir), af.sched(af.sched(ir))):
+        check(made)
+        assert made.ir_eqns[-1].prim.name == "checkpoint"
+        assert len(made.ordered) == 2
+        with af.inject(collection=None, values=values):
+            assert made.call("x") == expected
+        with af.inject(collection=None, values=values):
+            assert asyncio.run(made.acall("x")) == expected
+        with af.collect(collection=None) as seen:
+            made.call("x")
+        assert seen == told
+
+
+def test_branches_and_loops_without_marks_in_common_stand_together():
+    other = af.trace(lambda x: af.checkpoint(x, key="other"))("")
+    plain = af.trace(lambda x: x + "!")("")
+
+    def program(x):
+        return [af.switch("a", {"a": branch}, x) for branch in (MARK, other, plain, plain)]
+
+    made = af.sched(af.trace(program)(""))
+    assert stages(made) == [["switch"] * 4]
+    assert made.ordered == frozenset()

@@ -93,6 +93,13 @@ class TracingInterpreter(Interpreter):
         eqn._out = outs[1]
         self.eqns.append(eqn)
 
+    def record(self, prim: Prim, ins: list[Any], outs: list[Any], params: dict[str, Any]) -> tuple[Any, ...]:
+        """Append an equation between flat tuples, whose types the caller knows, and return boxes for its outputs."""
+        made = [_variable(leaf) if isinstance(leaf, AVal) else leaf for leaf in outs]
+        parts = [leaf.var if leaf.__class__ is Traced else leaf for leaf in ins], _flat(len(ins))
+        self._add(prim, parts, (tuple(made), (made, _flat(len(made)))), params)
+        return tuple([Traced(leaf, self) if leaf.__class__ is IRVar else leaf for leaf in made])
+
     def copy(self, eqn: IREqn, ins: list[Any]) -> list[Any]:
         """Append `eqn` on the leaves `ins`, boxes and literals of the same types, and return those of its outputs."""
         outs, out_treedef = eqn.out_parts()
@@ -125,6 +132,11 @@ class TracingInterpreter(Interpreter):
         if leaf.__class__ not in _NUMBERS:
             _check_literal(leaf, None)
         return leaf
+
+
+@functools.lru_cache(64)
+def _flat(n: int) -> Any:
+    return trees.structure((0,) * n)
 
 
 def _variable(aval: AVal) -> IRVar:

@@ -24,7 +24,7 @@ from alkahest.ir.code import Code, Step
 from alkahest.ir.ir import IR, IREqn, IRVar
 from alkahest.prims.control import switch_p, while_loop_p
 from alkahest.prims.derived import pull_bwd_p, pull_fwd_p, push_p
-from alkahest.prims.groups import waiting_primitives
+from alkahest.prims.groups import non_dce_primitives, waiting_primitives
 from alkahest.prims.rules import BuiltinBatch, DerivedAsyncBatch, DerivedBatch
 from alkahest.transforms.boundary import CustomFunction
 from alkahest.transforms.calls import batch_call_p
@@ -153,17 +153,25 @@ class Unit:
 class Graph:
     """The units of a program for one choice of batched inputs.
 
-    A program that `repeats`, in a loop, shares nothing: what it does without inputs it does each time round.
+    A program that `repeats`, in a loop, shares nothing: what it does without inputs it does each time round. One that
+    runs `in_order` comes by its marks as they were written.
     """
 
     def __init__(
-        self, ir: IR, flags: tuple[bool, ...], sync: bool, awaited: frozenset[Prim], repeats: bool = False
+        self,
+        ir: IR,
+        flags: tuple[bool, ...],
+        sync: bool,
+        awaited: frozenset[Prim],
+        repeats: bool = False,
+        in_order: bool = False,
     ) -> None:
         self.ir = ir
         self.code = Code(ir)
         self.sync = sync
         self.awaited = awaited
         self.repeats = repeats
+        self.in_order = in_order
         self.batched: set[int] = {s for s, f in zip(self.code.inputs.shape.slots, flags, strict=True) if f}
         self.flags = flags
         self.nodes = [self._node(k, step) for k, step in enumerate(self.code.steps)]
@@ -193,8 +201,8 @@ class Graph:
             for s in slots:
                 needs |= needs_of[s]
             keeps = self.ir.ordered is None or node.position in self.ir.ordered
-            if node.alone:
-                unit = self._new(node.shared, False)
+            if node.alone or (self.in_order and node.step.prim in non_dce_primitives):
+                unit = self._new(node.shared, not node.alone)
                 for before, behind_it in [last[k] for k in last if keeps and (k or not unit.shared)]:
                     self._link(before, unit)
                     needs |= behind_it
@@ -230,11 +238,16 @@ class Graph:
 
 
 def graph_of(
-    ir: IR, flags: tuple[bool, ...], sync: bool, awaited: frozenset[Prim] = frozenset(), repeats: bool = False
+    ir: IR,
+    flags: tuple[bool, ...],
+    sync: bool,
+    awaited: frozenset[Prim] = frozenset(),
+    repeats: bool = False,
+    in_order: bool = False,
 ) -> Graph:
     """Return the graph of a program, made once per choice of batched inputs."""
-    key = ("graph", flags, sync, awaited, repeats)
-    return derived(ir, key, lambda: Graph(prepared(ir), flags, sync, awaited, repeats))
+    key = ("graph", flags, sync, awaited, repeats, in_order)
+    return derived(ir, key, lambda: Graph(prepared(ir), flags, sync, awaited, repeats, in_order))
 
 
 def own_batch_rule(prim: Prim, sync: bool) -> bool:

@@ -74,7 +74,7 @@ class Run:
 
     def graph(self, ir: IR, flags: tuple[bool, ...], repeats: bool = False) -> Graph:
         """Return the graph of a program for this run."""
-        return graph_of(ir, flags, self.sync, self.awaited, repeats)
+        return graph_of(ir, flags, self.sync, self.awaited, repeats, self.lockstep)
 
     def sees(self, prim: Prim) -> bool:
         """Tell whether the active interpreter must be asked for `prim`."""

@@ -7,11 +7,13 @@ from typing import Any
 
 from alkahest.base import trees
 from alkahest.base.avals import AVal, StrAVal, find_aval
+from alkahest.base.interpreter import active_interpreter
 from alkahest.base.prim import Prim
 from alkahest.base.rules import push_rules
 from alkahest.base.zero import Zero, accumulate_cotangents, is_zero, materialize
 from alkahest.ir.boxes import Traced
 from alkahest.ir.columns import Columns
+from alkahest.ir.tracing import TracingInterpreter
 from alkahest.prims.groups import cheap_primitives
 from alkahest.prims.rules import Staged, keeps_inputs, rules, staged
 
@@ -92,6 +94,12 @@ def whole_cotangent(prim: Prim) -> tuple[Staged, Staged]:
         leaves, structure = trees.flatten(primals)
         if is_zero(cotangent):
             return structure.unflatten([cotangent] * len(leaves))
+        tracer = active_interpreter.get()
+        if isinstance(tracer, TracingInterpreter) and cotangent.__class__ is Traced:
+            aval = cotangent.aval
+            outs = [aval if leaf.__class__ is Traced else Zero(aval) for leaf in leaves]
+            given = {"prim": prim, "params": params, "structure": structure}
+            return structure.unflatten(tracer.record(spread_p, [cotangent, *leaves], outs, given))
         found = spread_p.bind((cotangent, *leaves), prim=prim, params=params, structure=structure)
         return structure.unflatten(found)
 

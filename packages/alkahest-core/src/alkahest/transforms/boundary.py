@@ -150,7 +150,9 @@ def custom(
     """Make a function one equation of programs, which transforms can be given rules for.
 
     Plain `@custom`: the function is made of primitives. Transforms use its body, as if it were written in place, but
-    for the rules that are set: `set_pushforward`, `set_pullback`, `set_batch` and their async twins.
+    for the rules that are set: `set_pushforward`, `set_pullback`, `set_batch` and their async twins. Its Python may not
+    look at what primitives give: where the function is traced, and in asynchronous runs, `if answer == "yes"` raises
+    `TracedValueError`, though a plain call gets by. Such functions need `out=`.
 
     `@custom(out=…)`: the function is any Python, and is never traced. `out` says what it returns: `str`, `int`,
     `float`, `bool` or an abstract value, in the structure of the result. `waits=True` says that it spends its time

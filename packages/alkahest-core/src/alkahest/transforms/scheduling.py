@@ -46,6 +46,7 @@ def sched(ir: IR, /, *, cond: Condition | None = None) -> IR:
             f"cond= of sched is a {type(cond).__name__}.", remedy="Pass a function of an equation, or nothing."
         )
     made: dict[int, IR] = {}
+    _marks_of(ir)  # and those of all programs inside, in one go
     for program in nested_irs(ir):  # inner ones come first
         made[id(program)] = _schedule(program, cond, made)
     return checked(made[id(ir)])
@@ -110,8 +111,15 @@ def _marks(eqn: IREqn) -> set[Hashable]:
 
 
 def _marks_of(ir: IR) -> set[Hashable]:
+    return derived(ir, "marks", lambda: _found_marks(ir))
+
+
+def _found_marks(ir: IR) -> set[Hashable]:
+    found: set[Hashable] = set()
     for program in nested_irs(ir):  # inner ones come first, and are known when outer ones ask
-        found = derived(program, "marks", lambda here=program: set[Hashable]().union(*map(_marks, here.ir_eqns)))
+        found = set[Hashable]().union(*[_marks(eqn) for eqn in program.ir_eqns])
+        if program is not ir:
+            derived(program, "marks", lambda found=found: found)
     return found
 
 
