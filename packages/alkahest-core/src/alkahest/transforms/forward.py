@@ -6,19 +6,18 @@ from typing import Any
 
 from alkahest.base import trees
 from alkahest.base.avals import STR, find_aval
-from alkahest.base.interpreter import active_interpreter, active_tags
 from alkahest.base.rules import push_rules
 from alkahest.base.zero import Zero, is_zero, zeroof
 from alkahest.errors import RuleError
 from alkahest.ir.checking import checked
 from alkahest.ir.ir import IR, Flow, IREqn, IRVar, check_ir, ir_type
-from alkahest.ir.tracing import TracingInterpreter
 from alkahest.prims.control import switch_p, while_loop_p
 from alkahest.prims.derived import push_of
 from alkahest.prims.rules import rules, staged
 from alkahest.transforms.calls import batch_call_p, call_ir, copied, flows, pushforward_call_p
 from alkahest.transforms.plans import as_written, derived, expansions, flat, inlined, like
 from alkahest.transforms.pruning import dce
+from alkahest.transforms.replaying import Replay
 
 
 def pushforward(ir: IR, /) -> IR:
@@ -48,66 +47,57 @@ def push_plan(ir: IR, zeros: tuple[bool, ...]) -> IR:
 
 
 def _push_plan(ir: IR, zeros: tuple[bool, ...]) -> IR:
-    tracer = TracingInterpreter("a pushforward")
-    leaves, treedef = trees.flatten(ir.in_ir_tree)
-    values: dict[int, Any] = {}
-    tangents: dict[int, Any] = {}
-    primal_in: list[Any] = []
-    tangent_in: list[Any] = []
-    for leaf, zero in zip(leaves, zeros, strict=True):
+    push = _Push(ir)
+    ins = push.inputs(), push.tangent_inputs(zeros)
+    with push.tracing():
+        push.each(push.push)
+    out = trees.map_leaves(push.tangent, ir.out_ir_tree)
+    return checked(dce(push.plan(ins, (push.outputs(), out))))
+
+
+class _Push(Replay):
+    """A program bound again with tangents along it."""
+
+    def __init__(self, ir: IR) -> None:
+        super().__init__(ir, "a pushforward")
+        self.tangents: dict[int, Any] = {}
+
+    def tangent_inputs(self, zeros: tuple[bool, ...]) -> Any:
+        """Return the tangents of the inputs: symbolic zeros where they are said to be, and for literals."""
+        leaves, treedef = trees.flatten(self.ir.in_ir_tree)
+        return treedef.unflatten([self._tangent_input(leaf, zero) for leaf, zero in zip(leaves, zeros, strict=True)])
+
+    def _tangent_input(self, leaf: Any, zero: bool) -> Any:
         if leaf.__class__ is not IRVar:
-            primal_in.append(leaf)
-            tangent_in.append(zeroof(leaf))
-            continue
-        box = tracer.new_input(leaf.aval, leaf, leaf.depth)
-        values[leaf.id] = box
-        tangents[leaf.id] = Zero(leaf.aval) if zero else tracer.new_input(leaf.aval, Flow("tangent", leaf), leaf.depth)
-        primal_in.append(box)
-        tangent_in.append(tangents[leaf.id])
-    kept: list[int] = []
-    token = active_interpreter.set(tracer)
-    try:
-        for position, eqn in enumerate(ir.ir_eqns):
-            before = len(tracer.eqns)
-            _push_eqn(tracer, eqn, values, tangents)
-            if ir.ordered is not None and position in ir.ordered:
-                kept.extend(range(before, len(tracer.eqns)))
-    finally:
-        active_interpreter.reset(token)
-    out_leaves, out_treedef = trees.flatten(ir.out_ir_tree)
-    out = out_treedef.unflatten([values.get(leaf.id) if leaf.__class__ is IRVar else leaf for leaf in out_leaves])
-    tangent = out_treedef.unflatten([_tangent(leaf, tangents) for leaf in out_leaves])
-    ins = (treedef.unflatten(primal_in), treedef.unflatten(tangent_in))
-    ordered = None if ir.ordered is None else frozenset(kept)
-    return checked(dce(IR(tracer.eqns, tracer.leave(ins), tracer.leave((out, tangent)), ordered=ordered)))
+            return zeroof(leaf)
+        source = Flow("tangent", leaf)
+        tangent = Zero(leaf.aval) if zero else self.tracer.new_input(leaf.aval, source, leaf.depth)
+        self.tangents[leaf.id] = tangent
+        return tangent
 
+    def tangent(self, leaf: Any) -> Any:
+        """Return the tangent of a variable or literal."""
+        return self.tangents[leaf.id] if leaf.__class__ is IRVar else Zero(find_aval(leaf) or STR)
 
-def _tangent(leaf: Any, tangents: dict[int, Any]) -> Any:
-    return tangents[leaf.id] if leaf.__class__ is IRVar else Zero(find_aval(leaf) or STR)
-
-
-def _push_eqn(tracer: TracingInterpreter, eqn: IREqn, values: dict[int, Any], tangents: dict[int, Any]) -> None:
-    leaves, treedef = eqn.in_parts()
-    primals = treedef.unflatten([values[leaf.id] if leaf.__class__ is IRVar else leaf for leaf in leaves])
-    incoming = treedef.unflatten([_tangent(leaf, tangents) for leaf in leaves])
-    tracer.where = eqn.where
-    token = active_tags.set(eqn.tags)
-    try:
+    def push(self, eqn: IREqn) -> None:
+        """Bind an equation and its push rule."""
+        leaves, treedef = eqn.in_parts()
+        primals = treedef.unflatten([self.read(leaf) for leaf in leaves])
+        incoming = treedef.unflatten([self.tangent(leaf) for leaf in leaves])
         out, outgoing = push_of(eqn.prim, primals, incoming, eqn.params)
-    finally:
-        active_tags.reset(token)
-    out_leaves, out_treedef = eqn.out_parts()
-    try:
-        pairs = zip(out_leaves, out_treedef.flatten_up_to(out), out_treedef.flatten_up_to(outgoing), strict=True)
-    except ValueError as error:
-        raise RuleError(
-            f"the push rule of {eqn.prim} gave another structure than the abstract rule: {str(error).splitlines()[0]}",
-            remedy="Return output and tangent, both in the structure of the output.",
-        ) from None
-    for leaf, value, tangent in pairs:
-        if leaf.__class__ is IRVar:
-            values[leaf.id] = value
-            tangents[leaf.id] = tangent
+        out_leaves, out_treedef = eqn.out_parts()
+        try:
+            pairs = zip(out_leaves, out_treedef.flatten_up_to(out), out_treedef.flatten_up_to(outgoing), strict=True)
+        except ValueError as error:
+            raise RuleError(
+                f"the push rule of {eqn.prim} gave another structure than its abstract rule: "
+                f"{str(error).splitlines()[0]}",
+                remedy="Return output and tangent, both in the structure of the output.",
+            ) from None
+        for leaf, value, tangent in pairs:
+            if leaf.__class__ is IRVar:
+                self.values[leaf.id] = value
+                self.tangents[leaf.id] = tangent
 
 
 # ------------------------------------------------------------------------------------- the higher-order equation

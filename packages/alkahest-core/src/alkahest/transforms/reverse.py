@@ -7,14 +7,13 @@ from typing import Any
 
 from alkahest.base import trees
 from alkahest.base.avals import OPAQUE, STR, BoolAVal, FloatAVal, IntAVal, StrAVal, find_aval
-from alkahest.base.interpreter import active_interpreter, active_tags
 from alkahest.base.prim import Prim, arity_of
 from alkahest.base.rules import pull_bwd_rules, pull_fwd_rules
 from alkahest.base.zero import Zero, is_zero
 from alkahest.errors import RuleError
 from alkahest.ir.boxes import Traced
 from alkahest.ir.checking import checked
-from alkahest.ir.ir import IR, NO_TAGS, Flow, IREqn, IRVar, check_ir, ir_type
+from alkahest.ir.ir import IR, Flow, IREqn, IRVar, check_ir, ir_type
 from alkahest.ir.tracing import TracingInterpreter
 from alkahest.prims.cotangents import accumulated, materialized
 from alkahest.prims.derived import all_zero, either_side, pull_bwd_p, pull_fwd_p
@@ -23,6 +22,7 @@ from alkahest.transforms.calls import batch_call_p, call_ir, copied, flows, pull
 from alkahest.transforms.hoisting import hoisted
 from alkahest.transforms.plans import as_written, derived, expansions, flat, like
 from alkahest.transforms.pruning import dce
+from alkahest.transforms.replaying import Replay
 
 ZERO, TEXT, NATIVE = "zero", "text", "native"
 Kinds = tuple[str, ...]
@@ -66,7 +66,7 @@ structured: dict[Prim, tuple[Callable[..., Any], Callable[..., Any]]] = {}
 """Forward and backward rules of primitives that hold programs: they are told the kinds of the cotangents to come."""
 
 
-class _Sweep:
+class _Sweep(Replay):
     """One pass forward and one backward over a program, while both are traced.
 
     `expected` has the kinds of the cotangents that will come to equations that hold programs, by position, as an
@@ -74,18 +74,11 @@ class _Sweep:
     """
 
     def __init__(self, ir: IR, expected: dict[int, Kinds]) -> None:
-        self.ir = ir
+        super().__init__(ir, "a pullback")
         self.expected = expected
         self.found: dict[int, Kinds] = {}
-        self.tracer = TracingInterpreter("a pullback")
-        self.values: dict[int, Any] = {}
         self.cotangents: dict[int, list[Any]] = {}
         self.tape: list[tuple[int, IREqn, Any, Any]] = []
-        self.kept: list[int] = []
-
-    def read(self, leaf: Any) -> Any:
-        """Return the box of a variable, or the literal."""
-        return self.values[leaf.id] if leaf.__class__ is IRVar else leaf
 
     def add(self, leaf: Any, cotangent: Any) -> None:
         """Note a cotangent of a variable."""
@@ -111,9 +104,9 @@ class _Sweep:
     def forward(self, active: set[int]) -> None:
         """Bind every equation; what counts backward goes through its forward rule."""
         for position, eqn in enumerate(self.ir.ir_eqns):
-            self._under(position, eqn, self._forward, position in active)
+            self.under(position, eqn, self._forward, position, position in active)
 
-    def _forward(self, position: int, eqn: IREqn, counts: bool) -> None:
+    def _forward(self, eqn: IREqn, position: int, counts: bool) -> None:
         leaves, treedef = eqn.in_parts()
         ins = [self.read(leaf) for leaf in leaves]
         rule = either_side(pull_fwd_rules, eqn.prim) if counts else None
@@ -142,9 +135,9 @@ class _Sweep:
     def backward(self) -> None:
         """Go back over the tape, from cotangents of outputs to cotangents of inputs."""
         for position, eqn, primals, residuals in reversed(self.tape):
-            self._under(position, eqn, self._backward, primals, residuals)
+            self.under(position, eqn, self._backward, position, primals, residuals)
 
-    def _backward(self, position: int, eqn: IREqn, primals: Any, residuals: Any) -> None:
+    def _backward(self, eqn: IREqn, position: int, primals: Any, residuals: Any) -> None:
         out_leaves, out_treedef = eqn.out_parts()
         words = arity_of(eqn.prim.name) is None  # arithmetic makes nothing of them
         totals = [self.total(leaf, words) for leaf in out_leaves]
@@ -166,21 +159,6 @@ class _Sweep:
         leaves, treedef = eqn.in_parts()
         for leaf, value in zip(leaves, _split(treedef, found, eqn, "pull_bwd"), strict=True):
             self.add(leaf, value)
-
-    def _under(self, position: int, eqn: IREqn, do: Callable[..., None], *args: Any) -> None:
-        """Let what is recorded have the place and the tags of `eqn`, and keep its order where `eqn` does."""
-        before = len(self.tracer.eqns)
-        self.tracer.where = eqn.where
-        if eqn.tags:
-            token = active_tags.set(eqn.tags)
-            try:
-                do(position, eqn, *args)
-            finally:
-                active_tags.reset(token)
-        else:
-            do(position, eqn, *args)
-        if self.ir.ordered is not None and position in self.ir.ordered:
-            self.kept.extend(range(before, len(self.tracer.eqns)))
 
 
 def _told(eqn: IREqn) -> Any:
@@ -235,19 +213,11 @@ def _pull_plan(ir: IR, kinds: Kinds, inner: bool) -> IR:
 
 def _swept(ir: IR, kinds: Kinds, inner: bool, expected: dict[int, Kinds]) -> tuple[IR, dict[int, Kinds]]:
     sweep = _Sweep(ir, expected)
-    tracer = sweep.tracer
+    primals = sweep.inputs()
     leaves, treedef = trees.flatten(ir.in_ir_tree)
-    boxes: list[Any] = []
-    for leaf in leaves:
-        box = tracer.new_input(leaf.aval, leaf, leaf.depth) if leaf.__class__ is IRVar else leaf
-        if leaf.__class__ is IRVar:
-            sweep.values[leaf.id] = box
-        boxes.append(box)
     out_leaves, out_treedef = trees.flatten(ir.out_ir_tree)
-    incoming = [_incoming(tracer, leaf, kind) for leaf, kind in zip(out_leaves, kinds, strict=True)]
-    token = active_interpreter.set(tracer)
-    tags = active_tags.set(NO_TAGS)  # a plan is kept, and what is active now is not part of it
-    try:
+    incoming = [_incoming(sweep.tracer, leaf, kind) for leaf, kind in zip(out_leaves, kinds, strict=True)]
+    with sweep.tracing():
         sweep.forward(_counting(ir, kinds))
         for leaf, cotangent in zip(out_leaves, incoming, strict=True):
             sweep.add(leaf, cotangent)
@@ -255,13 +225,7 @@ def _swept(ir: IR, kinds: Kinds, inner: bool, expected: dict[int, Kinds]) -> tup
         found = [sweep.total(leaf, False) for leaf in leaves]
         if not inner:
             found = [_for_input(leaf, cotangent) for leaf, cotangent in zip(leaves, found, strict=True)]
-    finally:
-        active_tags.reset(tags)
-        active_interpreter.reset(token)
-    ins = (treedef.unflatten(boxes), out_treedef.unflatten(incoming))
-    outs = (out_treedef.unflatten([sweep.read(leaf) for leaf in out_leaves]), treedef.unflatten(found))
-    ordered = None if ir.ordered is None else frozenset(sweep.kept)
-    plan = IR(tracer.eqns, tracer.leave(ins), tracer.leave(outs), ordered=ordered)
+    plan = sweep.plan((primals, out_treedef.unflatten(incoming)), (sweep.outputs(), treedef.unflatten(found)))
     return checked(dce(plan)), sweep.found
 
 

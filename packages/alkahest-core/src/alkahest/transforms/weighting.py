@@ -6,11 +6,9 @@ from typing import Any
 
 from alkahest.base import trees
 from alkahest.base.avals import FLOAT
-from alkahest.base.interpreter import active_interpreter, active_tags
 from alkahest.errors import RuleError
 from alkahest.ir.checking import checked
 from alkahest.ir.ir import IR, IREqn, IRVar, check_ir, ir_type
-from alkahest.ir.tracing import TracingInterpreter
 from alkahest.prims.control import switch_p, while_loop_p
 from alkahest.prims.marks import factor_p
 from alkahest.prims.rules import rules
@@ -20,6 +18,7 @@ from alkahest.transforms.custom_rules import custom_body
 from alkahest.transforms.forward import on_first
 from alkahest.transforms.hoisting import hoisted
 from alkahest.transforms.plans import as_written, derived, expansions, flat
+from alkahest.transforms.replaying import Replay
 from alkahest.transforms.weights import item_product_p, product, product_p, weight_p
 
 
@@ -67,56 +66,33 @@ def _body(eqn: IREqn) -> IR | None:
 
 
 def _weight_plan(ir: IR) -> IR:
-    tracer = TracingInterpreter("a weighted program")
-    leaves, treedef = trees.flatten(ir.in_ir_tree)
-    values: dict[int, Any] = {}
-    boxes: list[Any] = []
-    for leaf in leaves:
-        box = tracer.new_input(leaf.aval, leaf, leaf.depth) if leaf.__class__ is IRVar else leaf
-        if leaf.__class__ is IRVar:
-            values[leaf.id] = box
-        boxes.append(box)
+    replay = Replay(ir, "a weighted program")
+    ins = replay.inputs()
     weights: list[Any] = []
-    kept: list[int] = []
-    token = active_interpreter.set(tracer)
-    try:
-        for position, eqn in enumerate(ir.ir_eqns):
-            before = len(tracer.eqns)
-            _bind(tracer, eqn, values, weights)
-            if ir.ordered is not None and position in ir.ordered:
-                kept.extend(range(before, len(tracer.eqns)))
+    with replay.tracing():
+        replay.each(lambda eqn: _bind(replay, eqn, weights))
         weight = product(weights)
-    finally:
-        active_interpreter.reset(token)
-    out = trees.map_leaves(lambda leaf: values[leaf.id] if leaf.__class__ is IRVar else leaf, ir.out_ir_tree)
-    ordered = None if ir.ordered is None else frozenset(kept)
-    ins = treedef.unflatten(boxes)
-    return checked(IR(tracer.eqns, tracer.leave(ins), tracer.leave((out, weight)), ordered=ordered))
+    return checked(replay.plan(ins, (replay.outputs(), weight)))
 
 
-def _bind(tracer: TracingInterpreter, eqn: IREqn, values: dict[int, Any], weights: list[Any]) -> None:
+def _bind(replay: Replay, eqn: IREqn, weights: list[Any]) -> None:
     leaves, treedef = eqn.in_parts()
-    ins = treedef.unflatten([values[leaf.id] if leaf.__class__ is IRVar else leaf for leaf in leaves])
-    tracer.where = eqn.where
-    token = active_tags.set(eqn.tags)
-    try:
-        if _reaches(eqn):
-            body = _body(eqn)
-            if body is None and eqn.prim not in _RULES:
-                raise RuleError(
-                    f"{eqn.prim} holds a program with factors, and nobody said how its weight comes out.",
-                    remedy="Use factor outside of it, or in switch, while_loop, batch and custom functions.",
-                )
-            out, weight = weight_plan(body).call(*ins) if body is not None else _RULES[eqn.prim](ins, **eqn.params)
-            weights.append(weight)
-        else:
-            out = eqn.prim.bind(ins, **eqn.params)
-    finally:
-        active_tags.reset(token)
+    ins = treedef.unflatten([replay.read(leaf) for leaf in leaves])
+    if _reaches(eqn):
+        body = _body(eqn)
+        if body is None and eqn.prim not in _RULES:
+            raise RuleError(
+                f"{eqn.prim} holds a program with factors, and nobody said how its weight comes out.",
+                remedy="Use factor outside of it, or in switch, while_loop, batch and custom functions.",
+            )
+        out, weight = weight_plan(body).call(*ins) if body is not None else _RULES[eqn.prim](ins, **eqn.params)
+        weights.append(weight)
+    else:
+        out = eqn.prim.bind(ins, **eqn.params)
     out_leaves, out_treedef = eqn.out_parts()
     for leaf, value in zip(out_leaves, out_treedef.flatten_up_to(out), strict=True):
         if leaf.__class__ is IRVar:
-            values[leaf.id] = value
+            replay.values[leaf.id] = value
 
 
 def _factor(in_tree: Any, /, *, name: Any) -> Any:
