@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ def part_of(machine: Machine, unit: Unit) -> Part:
     return found
 
 
-class Part:
+class Part(ABC):
     """The programs of one node of a machine."""
 
     def __init__(self, machine: Machine, unit: Unit) -> None:
@@ -44,9 +45,9 @@ class Part:
         self.node: Node = unit.nodes[0]
         self.params = self.node.step.params
 
+    @abstractmethod
     def start(self, ids: Sequence[int]) -> None:
         """Let activations go in."""
-        raise NotImplementedError
 
     def prefix(self, i: int, *more: int) -> tuple[int, ...]:
         """Return where an activation stands inside this node, in the order of execution."""
