@@ -87,6 +87,8 @@ class Example:
 
 
 def _show(done: int, total: int) -> None:
+    if done < total and not sys.stderr.isatty():
+        return
     print(f"\r{done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
