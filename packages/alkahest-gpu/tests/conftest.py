@@ -13,7 +13,7 @@ import pytest
 
 from alkahest.extend import CompileOptions
 from alkahest_gpu import backend, driver, nvptx
-from alkahest_llvm import engine
+from alkahest_llvm.loading import engine
 
 
 def find_ptxas():

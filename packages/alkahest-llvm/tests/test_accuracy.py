@@ -14,7 +14,7 @@ import pytest
 
 from alkahest.extend import Instr, Tape
 from alkahest_llvm.backend import LLVMBackend
-from alkahest_llvm.builder import round_to_single
+from alkahest_llvm.emitting.builder import round_to_single
 
 POINTS = int(os.environ.get("ALKAHEST_ULP_POINTS", "6000"))
 SMALLEST = 5e-324

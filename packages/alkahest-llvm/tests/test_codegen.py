@@ -9,9 +9,10 @@ import pytest
 
 from alkahest.extend import CompileOptions, Instr, Tape, prim_names
 from alkahest.testing.corpus import corpus, op_tape
-from alkahest_llvm import engine, targets
+from alkahest_llvm import targets
 from alkahest_llvm.backend import LLVMBackend, LLVMFastBackend
-from alkahest_llvm.codegen import emit_scalar_function, host_only_ops
+from alkahest_llvm.emitting.codegen import emit_scalar_function, host_only_ops
+from alkahest_llvm.loading import engine
 
 DEVICE_OPS = [op for op in prim_names() if not host_only_ops(op_tape(op))]
 POW_SIN = Tape(("x", "y"), (2.0,), (Instr("pow", (0, 2)), Instr("sin", (1,)), Instr("add", (3, 4))), (5,))
@@ -21,8 +22,8 @@ POW_SIN = Tape(("x", "y"), (2.0,), (Instr("pow", (0, 2)), Instr("sin", (1,)), In
 def test_artifacts(backend):
     artifacts = backend().compile(POW_SIN, CompileOptions()).artifacts
     assert set(artifacts) == {"llvm-ir", "asm"}
-    assert "define void @alkahest_bulk" in artifacts["llvm-ir"]
-    assert "alkahest_bulk:" in artifacts["asm"]
+    assert "define void @alkahest_eval_bulk" in artifacts["llvm-ir"]
+    assert "alkahest_eval_bulk:" in artifacts["asm"]
     llvm.parse_assembly(artifacts["llvm-ir"]).verify()
 
 
@@ -114,11 +115,11 @@ def test_a_failed_compilation_reports_llvms_message():
 
 def test_engines_are_replaced_and_freed(monkeypatch):
     monkeypatch.setattr(engine, "_LIBRARIES_PER_ENGINE", 3)
-    monkeypatch.setattr(engine, "_engines", {})
+    monkeypatch.setattr(engine, "_engines", [])
     seen = []
     for k in range(8):
         code = engine.load(f"define i64 @f() {{ ret i64 {k} }}", ["f"], {}, level=0)
-        seen.append((code, engine._engines[0]))
+        seen.append((code, engine._engines[-1]))
         assert ctypes.CFUNCTYPE(ctypes.c_int64)(code["f"])() == k
     engines = [e for _, e in seen]
     assert len(set(engines)) == 3
@@ -127,4 +128,4 @@ def test_engines_are_replaced_and_freed(monkeypatch):
     del seen, code
     gc.collect()
     assert first.lljit.closed
-    assert not engine._engines[0].lljit.closed
+    assert not engine._engines[-1].lljit.closed

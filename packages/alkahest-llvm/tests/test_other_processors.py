@@ -8,8 +8,9 @@ import pytest
 from alkahest.extend import CompileOptions, prim_names
 from alkahest.testing.corpus import op_domain, op_tape, sample, special_points
 from alkahest.testing.suites import run
-from alkahest_llvm import backend, engine, library
-from alkahest_llvm.codegen import missing_ops
+from alkahest_llvm import backend
+from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.loading import engine, library
 from alkahest_llvm.targets import Target
 
 LESSER = {
@@ -49,7 +50,7 @@ def test_the_same_bits(name, here, monkeypatch):
         pytest.skip("this processor lacks AVX2")
     for module in (engine, backend):
         monkeypatch.setattr(module, "host_target", lambda: LESSER[name])
-    monkeypatch.setattr(engine, "_engines", {})
+    monkeypatch.setattr(engine, "_engines", [])
     monkeypatch.setattr(library, "_loaded", {})
     for key, found in values().items():
         np.testing.assert_array_equal(found, here[key], str(key))

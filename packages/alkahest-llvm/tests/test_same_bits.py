@@ -7,8 +7,8 @@ from alkahest.extend import CompileOptions, Instr, Tape, prim_names
 from alkahest.testing.corpus import corpus, op_domain, op_tape, sample, special_points
 from alkahest.testing.suites import run
 from alkahest_llvm.backend import LLVMBackend, LLVMFastBackend
-from alkahest_llvm.codegen import missing_ops
-from alkahest_llvm.kernel import LLVMKernel
+from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.loading.kernel import LLVMKernel
 
 OPS = [op for op in prim_names() if not missing_ops(op_tape(op))]
 FORMULAS = {case.name: case for case in corpus()}

@@ -17,7 +17,7 @@ from alkahest.extend import (
     linearize,
     load_lowerings,
 )
-from alkahest_llvm.codegen import emit_scalar_function, host_only_ops, missing_ops
+from alkahest_llvm.emitting.codegen import emit_scalar_function, host_only_ops, missing_ops
 
 TRIPLE = "nvptx64-nvidia-cuda"
 
@@ -185,7 +185,7 @@ def assemble(ir: str, arch: str) -> str:
     """Return the PTX that LLVM makes of a module's IR text, for one of `ARCHITECTURES`."""
     if arch not in ARCHITECTURES:
         raise ConfigError(f"architecture {arch!r} is not known.", remedy=f"Use one of {', '.join(ARCHITECTURES)}.")
-    from alkahest_llvm.engine import lock
+    from alkahest_llvm.loading.engine import lock
 
     with lock:
         llvm, target = _nvptx()

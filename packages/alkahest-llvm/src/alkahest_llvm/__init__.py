@@ -16,8 +16,8 @@ scalars and GPUs alike. `Value` and `Builder` say what else there is.
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Builder, Value
-from alkahest_llvm.operations import (
+from alkahest_llvm.emitting.builder import Builder, Value
+from alkahest_llvm.emitting.operations import (
     bits,
     ceil,
     copysign,

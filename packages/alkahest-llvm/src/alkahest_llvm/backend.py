@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from alkahest.extend import CompileOptions, Tape
-from alkahest_llvm import engine
-from alkahest_llvm.codegen import missing_ops
-from alkahest_llvm.kernel import LLVMKernel
-from alkahest_llvm.module_text import KernelStyle
+from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.emitting.module_text import KernelStyle
+from alkahest_llvm.loading import engine
+from alkahest_llvm.loading.kernel import LLVMKernel
 from alkahest_llvm.targets import host_target
 from alkahest_llvm.vecmath.registry import is_inlined
 

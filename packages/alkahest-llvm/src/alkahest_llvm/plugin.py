@@ -37,6 +37,6 @@ def _tier(name: str, backend: str, cost: Cost) -> BackendInfo:
 def alkahest_lowerings(target: str) -> None:
     """Set the rules of the built-in primitives for LLVM."""
     if target == "llvm":
-        from alkahest_llvm.lowering import register
+        from alkahest_llvm.emitting.lowering import register
 
         register()

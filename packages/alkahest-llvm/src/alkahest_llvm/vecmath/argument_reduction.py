@@ -7,8 +7,8 @@ Newsletter 18, 1983), lane by lane, in a branch that is taken only where a lane 
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Builder, Value
-from alkahest_llvm.operations import bits, copysign, fabs, fma, select
+from alkahest_llvm.emitting.builder import Builder, Value
+from alkahest_llvm.emitting.operations import bits, copysign, fabs, fma, select
 from alkahest_llvm.vecmath.coefficients import HALF_PI, TWO_OVER_PI
 from alkahest_llvm.vecmath.common import SHIFT, fast_two_sum, two_product
 from alkahest_llvm.vecmath.registry import kernel

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import bits, fabs, fma, from_bits, select
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import bits, fabs, fma, from_bits, select
 
 INF = float("inf")
 NAN = float("nan")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import equal, fma, horner, rint, select, trunc
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import equal, fma, horner, rint, select, trunc
 from alkahest_llvm.vecmath.coefficients import DIGAMMA, DIGAMMA_ROOT, PI
 from alkahest_llvm.vecmath.common import INF, NAN
 from alkahest_llvm.vecmath.registry import kernel

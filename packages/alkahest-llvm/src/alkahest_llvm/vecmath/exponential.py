@@ -6,8 +6,8 @@ Method: x = k ln 2 + r with |r| <= ln(2)/2 (W. J. Cody and W. Waite, "Software M
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import copysign, equal, fma, horner, is_nan, select
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import copysign, equal, fma, horner, is_nan, select
 from alkahest_llvm.vecmath.coefficients import EXP, EXPM1, LN2, LOG2_E
 from alkahest_llvm.vecmath.common import (
     EXPONENT_SHIFT,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import copysign, fabs, fma, horner, select
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import copysign, fabs, fma, horner, select
 from alkahest_llvm.vecmath.coefficients import COSH, SINH
 from alkahest_llvm.vecmath.common import EXPONENT_SHIFT, fast_two_sum, outside, patch, power_of_two
 from alkahest_llvm.vecmath.exponential import USUAL, expm1_parts, reduced_twofold

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import copysign, fma, select
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import copysign, fma, select
 
 Twofold: TypeAlias = tuple[Value, Value | None]  # a value and its rounding error, None for none
 

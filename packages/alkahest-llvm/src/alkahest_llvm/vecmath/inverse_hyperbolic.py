@@ -6,8 +6,8 @@ so that the logarithm sees it to more than double precision.
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import copysign, equal, fabs, fma, is_nan, select, sqrt
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import copysign, equal, fabs, fma, is_nan, select, sqrt
 from alkahest_llvm.vecmath.coefficients import LN2
 from alkahest_llvm.vecmath.common import INF, NAN, fast_two_sum, patch, rough_reciprocal, two_product
 from alkahest_llvm.vecmath.logarithm import log_of_sum

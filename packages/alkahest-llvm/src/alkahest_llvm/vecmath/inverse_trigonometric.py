@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import copysign, fabs, fma, horner, select, sqrt
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import copysign, fabs, fma, horner, select, sqrt
 from alkahest_llvm.vecmath.coefficients import ASIN, ATAN, HALF_PI, PI, QUARTER_PI
 from alkahest_llvm.vecmath.common import rough_reciprocal
 from alkahest_llvm.vecmath.registry import kernel

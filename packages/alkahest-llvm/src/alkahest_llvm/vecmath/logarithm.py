@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import bits, copysign, equal, fma, from_bits, horner, is_nan, select
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import bits, copysign, equal, fma, from_bits, horner, is_nan, select
 from alkahest_llvm.vecmath.coefficients import LN2, LOG, LOG2_E, LOG10_2, LOG10_E
 from alkahest_llvm.vecmath.common import (
     EXPONENT_SHIFT,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import copysign, equal, fabs, fma, horner, is_nan, select, sqrt
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import copysign, equal, fabs, fma, horner, is_nan, select, sqrt
 from alkahest_llvm.vecmath.coefficients import ATAN, HALF_PI, PI, QUARTER_PI, THREE_QUARTERS_PI
 from alkahest_llvm.vecmath.common import INF, fast_two_sum, patch, rough_reciprocal, two_product
 from alkahest_llvm.vecmath.inverse_trigonometric import TAN_EIGHTH

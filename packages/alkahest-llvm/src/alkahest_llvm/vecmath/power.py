@@ -6,8 +6,8 @@ with fused multiply-adds in place of split operands).
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import copysign, equal, fabs, fma, horner, is_nan, rint, select, unequal
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import copysign, equal, fabs, fma, horner, is_nan, rint, select, unequal
 from alkahest_llvm.vecmath.coefficients import EXP, LN2, LOG2_E, LOG_TAIL, TWO_THIRDS
 from alkahest_llvm.vecmath.common import (
     EXPONENT_SHIFT,

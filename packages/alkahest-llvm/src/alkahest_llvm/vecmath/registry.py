@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from alkahest_llvm.builder import Value
+    from alkahest_llvm.emitting.builder import Value
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import bits, copysign, equal, fabs, fma, from_bits, horner, select
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import bits, copysign, equal, fabs, fma, from_bits, horner, select
 from alkahest_llvm.vecmath.coefficients import INVERSE_CBRT
 from alkahest_llvm.vecmath.common import EXPONENT_SHIFT, SMALLEST_NORMAL, not_normal_positive, patch, power_of_two
 from alkahest_llvm.vecmath.registry import kernel

@@ -7,8 +7,8 @@ Sun Microsystems, 1993).
 
 from __future__ import annotations
 
-from alkahest_llvm.builder import Value
-from alkahest_llvm.operations import bits, equal, fabs, fma, from_bits, horner, select, unequal
+from alkahest_llvm.emitting.builder import Value
+from alkahest_llvm.emitting.operations import bits, equal, fabs, fma, from_bits, horner, select, unequal
 from alkahest_llvm.vecmath.argument_reduction import FAST_LIMIT, quadrant
 from alkahest_llvm.vecmath.coefficients import COS, HALF_PI, PI, SIN, SIN_WIDE
 from alkahest_llvm.vecmath.common import SHIFT, patch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alkahest_llvm.builder import Builder, Number, Value
+from alkahest_llvm.emitting.builder import Builder, Number, Value
 
 
 def _builder(*args: Number) -> Builder:

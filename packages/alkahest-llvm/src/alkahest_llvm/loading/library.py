@@ -7,8 +7,8 @@ import ctypes.util
 import sys
 from functools import cache
 
-from alkahest_llvm import engine
-from alkahest_llvm.module_text import ModuleText, kernel_text, symbol
+from alkahest_llvm.emitting.module_text import ModuleText, kernel_text, symbol
+from alkahest_llvm.loading import engine
 from alkahest_llvm.vecmath.registry import HOST_FUNCTIONS, find
 
 LEVEL = 2

@@ -9,7 +9,7 @@ import ctypes
 from functools import cache
 from typing import Any, NamedTuple
 
-from alkahest_llvm import engine
+from alkahest_llvm.loading import engine
 
 # Numbers of one column that are gathered at a time: all columns together should stay in the first-level cache.
 _SCRATCH_BYTES = 32768
@@ -62,8 +62,8 @@ done:
 }
 """
 
-# `alkahest_drive(n, columns, n_in, n_out, kernel, lanes, frame_bytes)`; columns holds (address, stride) pairs, inputs
-# first; the kernel wants frame_bytes of memory of its own.
+# `alkahest_drive(n, columns, n_in, n_out, kernel, lanes, frame_bytes, context)`; columns holds (address, stride) pairs,
+# inputs first; the kernel wants frame_bytes of memory of its own, and is handed context as it is.
 #
 # Where every stride is the element size (inputs: or 0), the kernel runs in place over n / lanes blocks, reading a
 # repeated value from a block filled with it. What is left of n, or all of it with other strides, goes through scratch
@@ -117,7 +117,8 @@ done:
 
 ; Evaluate `count` points from `first` on through scratch columns of `chunk` numbers.
 define internal void @through_scratch(i64 %first, i64 %count, ptr %columns, i64 %n_in, i64 %total, ptr %kernel,
-                                      i64 %lanes, ptr %table, ptr %scratch, i64 %chunk, ptr %frame) nounwind {
+                                      i64 %lanes, ptr %table, ptr %scratch, i64 %chunk, ptr %frame,
+                                      ptr %context) nounwind {
 entry:
   %up = add i64 %count, %lanes
   %up1 = sub i64 %up, 1
@@ -148,7 +149,7 @@ in.next:
   %in.more = icmp ult i64 %k1, %total
   br i1 %in.more, label %in, label %run
 run:
-  call void %kernel(i64 %blocks, ptr %table, ptr %frame)
+  call void %kernel(i64 %blocks, ptr %table, ptr %frame, ptr %context)
   %any.out = icmp ult i64 %n_in, %total
   br i1 %any.out, label %out, label %done
 out:
@@ -170,7 +171,7 @@ done:
 }
 
 define i32 @alkahest_drive(i64 %n, ptr %columns, i64 %n_in, i64 %n_out, ptr %kernel, i64 %lanes,
-                           i64 %frame.bytes) nounwind {
+                           i64 %frame.bytes, ptr %context) nounwind {
 entry:
   %total = add i64 %n_in, %n_out
   %has.work = icmp sgt i64 %n, 0
@@ -204,7 +205,7 @@ scanned:
   br i1 %needs.scratch, label %prepare, label %whole
 whole:
   %whole.blocks = udiv i64 %n, %lanes
-  call void %kernel(i64 %whole.blocks, ptr %columns, ptr null)
+  call void %kernel(i64 %whole.blocks, ptr %columns, ptr null, ptr %context)
   br label %finished
 prepare:
   ; A chunk is a multiple of lanes: one block where columns are used in place, else what suits the cache.
@@ -234,7 +235,7 @@ direct:
   br i1 %some, label %run, label %direct.done
 run:
   call void @table_in_place(ptr %memory, ptr %columns, i64 %total, ptr %scratch, i64 %lanes)
-  call void %kernel(i64 %blocks, ptr %memory, ptr %frame)
+  call void %kernel(i64 %blocks, ptr %memory, ptr %frame, ptr %context)
   br label %direct.done
 direct.done:
   %done = sub i64 %n, %left
@@ -245,7 +246,7 @@ chunks:
   %long = icmp ugt i64 %rest, %chunk
   %count = select i1 %long, i64 %chunk, i64 %rest
   call void @through_scratch(i64 %first, i64 %count, ptr %columns, i64 %n_in, i64 %total, ptr %kernel, i64 %lanes,
-                             ptr %memory, ptr %scratch, i64 %chunk, ptr %frame)
+                             ptr %memory, ptr %scratch, i64 %chunk, ptr %frame, ptr %context)
   %next = add i64 %first, %count
   %unfinished = icmp ult i64 %next, %n
   br i1 %unfinished, label %chunks, label %release
@@ -275,7 +276,7 @@ def driver(real: str) -> Driver:
     # Its own few instructions a call are as fast unoptimised, and are compiled several times faster.
     main = engine.load(_for_type(_DRIVER, real), ["alkahest_drive"], {n: copies[n] for n in names}, level=0)
     i64, pointer = ctypes.c_int64, ctypes.c_void_p
-    signature = ctypes.CFUNCTYPE(ctypes.c_int32, i64, pointer, i64, i64, pointer, i64, i64)
+    signature = ctypes.CFUNCTYPE(ctypes.c_int32, i64, pointer, i64, i64, pointer, i64, i64, pointer)
     return Driver(signature(main["alkahest_drive"]), (copies, main))
 
 

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 from alkahest.extend import ArityError, CompileOptions, Tape
-from alkahest_llvm import engine, library
-from alkahest_llvm.codegen import SCALAR, scalar_module
+from alkahest_llvm.emitting.codegen import SCALAR, scalar_module
+from alkahest_llvm.loading import engine, library
 
 _METH_FASTCALL = 0x0080
 _NUMBERS_ON_STACK = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from alkahest_llvm.builder import RARELY, Builder, Value, literal
+from alkahest_llvm.emitting.builder import RARELY, Builder, Value, literal
 from alkahest_llvm.vecmath.registry import Kernel, find
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from functools import cache
 
 from alkahest.extend import CompileError, RuleTable, lowering_rules, prim_by_name
-from alkahest_llvm import operations as ir
-from alkahest_llvm.builder import Builder, Value
-from alkahest_llvm.operations import select
+from alkahest_llvm.emitting import operations as ir
+from alkahest_llvm.emitting.builder import Builder, Value
+from alkahest_llvm.emitting.operations import select
 from alkahest_llvm.vecmath.integer_power import plain_power, twofold_power
 
 Rule = Callable[..., Value]
@@ -140,6 +140,24 @@ RULES: dict[str, Rule] = {
         )
     },
 }
+
+
+# Ops that are no primitives: `alkahest_llvm.optimising` puts them into tapes.
+INTERNAL: dict[str, Rule] = {
+    "fma.sub": lambda b, x, y, z: ir.fma(x, y, -z),
+    "fma.neg": lambda b, x, y, z: ir.fma(-x, y, z),
+}
+
+
+def rule_of(op: str) -> Rule:
+    """Return the rule of a primitive or of an internal op."""
+    return INTERNAL.get(op) or register().by_name(op)
+
+
+def own_arithmetic() -> bool:
+    """Return whether sums, products and powers still mean what optimising takes them for."""
+    table = register()
+    return all(table.by_name(op) is RULES[op] for op in ("add", "sub", "mul", "div", "pow"))
 
 
 def register() -> RuleTable:

@@ -6,17 +6,14 @@ chain of functions of moderate length; values that one leaves to a later one pas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from alkahest.extend import CompileOptions, RuleTable, Tape
-from alkahest_llvm.builder import Builder, Value
-from alkahest_llvm.fusing import Fused, Plan, plan
-from alkahest_llvm.lowering import RULES, register
-from alkahest_llvm.module_text import ModuleText
-from alkahest_llvm.operations import fma
-from alkahest_llvm.vecmath.integer_power import factors, plain_power
+from alkahest.extend import CompileOptions, Tape
+from alkahest_llvm.emitting.builder import Builder, Value
+from alkahest_llvm.emitting.lowering import rule_of
+from alkahest_llvm.emitting.module_text import ModuleText
 
 REAL = {"f64": "double", "f32": "float"}
 LONGEST_BODY = 3000  # lines written into one function
@@ -30,30 +27,22 @@ def new_builder(module: ModuleText, width: int, options: CompileOptions) -> Buil
 
 
 class Body:
-    """What is known of a tape before any of it is written: rules, multiply-adds, and who reads which slot."""
+    """What is known of a tape before any of it is written: the rules, and who reads which slot."""
 
-    def __init__(self, tape: Tape, contract: bool) -> None:
+    def __init__(self, tape: Tape) -> None:
         self.tape = tape
-        self.table: RuleTable = register()
+        self.rules = {op: rule_of(op) for op in tape.ops}
         self.n_inputs = len(tape.inputs)
         self.first = self.n_inputs + len(tape.consts)
-        self.plan = plan(tape) if contract and _own_arithmetic(self.table) else Plan()
         self.readers: dict[int, set[str]] = {}
         for instr in tape.instrs:
             for a in instr.args:
                 self.readers.setdefault(a, set()).add(instr.op)
 
     def write(self, builder: Builder, at: int, slots: dict[int, Value]) -> None:
-        """Write the instruction of slot `at`, unless a multiply-add takes it in."""
-        if at in self.plan.absorbed:
-            return
-        fused = self.plan.fused.get(at)
-        if fused is not None:
-            value = _multiply_add(slots, fused)
-        else:
-            instr = self.tape.instrs[at - self.first]
-            rule = self.table.by_name(instr.op)
-            value = rule(builder, *[slots[a] for a in instr.args], **dict(instr.params))
+        """Write the instruction of slot `at`."""
+        op, args, params = self.tape.instrs[at - self.first]
+        value = self.rules[op](builder, *[slots[a] for a in args], **dict(params))
         self.note(builder, at, value)
         slots[at] = value
 
@@ -65,39 +54,16 @@ class Body:
         """Return the constants' slots."""
         return {k: builder.constant(c) for k, c in enumerate(self.tape.consts, self.n_inputs)}
 
-    def reads(self, at: int) -> Iterable[int]:
-        """Return the slots that writing the instruction of slot `at` reads."""
-        if at in self.plan.absorbed:
-            return ()
-        fused = self.plan.fused.get(at)
-        if fused is not None:
-            return (*fused.product.args, fused.other)
-        return self.tape.instrs[at - self.first].args
-
 
 def write_body(builder: Builder, tape: Tape, inputs: Sequence[Value]) -> list[Value]:
     """Write the instructions of a tape in one piece and return its outputs."""
-    body = Body(tape, builder.contract)
+    body = Body(tape)
     slots = dict(enumerate(inputs)) | body.constants(builder)
     for slot, value in slots.items():
         body.note(builder, slot, value)
     for at in range(body.first, tape.n_slots):
         body.write(builder, at, slots)
     return [slots[k] for k in tape.outputs]
-
-
-def _own_arithmetic(table: RuleTable) -> bool:
-    """Return whether sums and products still mean what fusing takes them for."""
-    return all(table.by_name(op) is RULES[op] for op in ("add", "sub", "mul", "pow"))
-
-
-def _multiply_add(slots: dict[int, Value], fused: Fused) -> Value:
-    a, b = (slots[k] for k in fused.product.args)
-    if fused.product.op == "pow":
-        big, small = factors(int(b.number or 0))
-        a, b = plain_power(a, big), plain_power(a, small)
-    other = slots[fused.other]
-    return fma(-a if fused.negate_product else a, b, -other if fused.negate_other else other)
 
 
 @dataclass
@@ -127,7 +93,7 @@ class PartsWriter:
 
     def __init__(self, module: ModuleText, tape: Tape, width: int, options: CompileOptions) -> None:
         self.module, self.tape, self.width, self.options = module, tape, width, options
-        self.body = Body(tape, options.contract)
+        self.body = Body(tape)
         self.parts = Parts()
         self._free: list[int] = []
         self._last = self._last_reads()
@@ -140,8 +106,7 @@ class PartsWriter:
                 self.parts.inputs[k] = self._take_place(k)
         for at in range(self.body.first, self.tape.n_slots):
             self.body.write(self._builder, at, self._slots)
-            if at in self._slots:
-                self._computed.append(at)
+            self._computed.append(at)
             if len(self._builder.lines) > LONGEST_PART or at == self.tape.n_slots - 1:
                 self._end(at)
         return self.parts
@@ -157,7 +122,7 @@ class PartsWriter:
     def _last_reads(self) -> dict[int, int]:
         last: dict[int, int] = {}
         for at in range(self.body.first, self.tape.n_slots):
-            for slot in self.body.reads(at):
+            for slot in self.tape.instrs[at - self.body.first].args:
                 last[slot] = at
         for slot in self.tape.outputs:
             last[slot] = _ALWAYS

@@ -16,15 +16,15 @@ lock = threading.RLock()
 
 # An engine keeps some memory for every library it ever loaded, so after this many the next library gets a new one.
 _LIBRARIES_PER_ENGINE = 256
-_engines: dict[int, _Engine] = {}
+_engines: list[_Engine] = []
 _serial = count()
 
 
 class _Engine:
     """One LLVM execution engine and the number of its libraries that are loaded."""
 
-    def __init__(self, level: int) -> None:
-        self.lljit = prepare().create_lljit_compiler(target_machine(level))
+    def __init__(self) -> None:
+        self.lljit = prepare().create_lljit_compiler(target_machine(0))
         self.ever = 0
         self.loaded = 0
         self.retired = False
@@ -61,17 +61,24 @@ def prepare() -> Any:
 
 
 def target_machine(level: int) -> Any:
-    """Return an LLVM target machine for this host at a code generation level of 0 to 3."""
+    """Return a new LLVM target machine for this host at a code generation level of 0 to 3."""
     llvm, host = prepare(), host_target()
     target = llvm.Target.from_triple(llvm.get_process_triple())
     return target.create_target_machine(cpu=host.cpu, features=host.features, opt=level, jit=True)
 
 
-def load(text: str, exports: Sequence[str], imports: Mapping[str, int], level: int) -> Code:
-    """Compile IR text and return its code; `imports` gives the addresses of functions it calls."""
+def compile_object(text: str, level: int) -> bytes:
+    """Return the object code of IR text, at a code generation level of 0 to 3; wrong text raises `RuntimeError`."""
     with lock:
-        engine = _engine(level)
-        builder = prepare().JITLibraryBuilder().add_ir(text).add_current_process()
+        module = prepare().parse_assembly(text)
+        return target_machine(level).emit_object(module)
+
+
+def link(code: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> Code:
+    """Load object code into this process; `imports` gives the addresses of functions it calls."""
+    with lock:
+        engine = _engine()
+        builder = prepare().JITLibraryBuilder().add_object_img(code).add_current_process()
         for name, address in imports.items():
             builder.import_symbol(name, address)
         for name in exports:
@@ -82,15 +89,21 @@ def load(text: str, exports: Sequence[str], imports: Mapping[str, int], level: i
         return Code(engine, tracker, exports)
 
 
-def _engine(level: int) -> _Engine:
-    found = _engines.get(level)
-    if found is None or found.ever >= _LIBRARIES_PER_ENGINE:
-        if found is not None:
-            found.retired = True
-            if not found.loaded:
-                found.lljit.close()
-        found = _engines[level] = _Engine(level)
-    return found
+def load(text: str, exports: Sequence[str], imports: Mapping[str, int], level: int) -> Code:
+    """Compile IR text and load it into this process."""
+    return link(compile_object(text, level), exports, imports)
+
+
+def _engine() -> _Engine:
+    """Return the engine in use; a full one is retired."""
+    if _engines and _engines[-1].ever >= _LIBRARIES_PER_ENGINE:
+        full = _engines.pop()
+        full.retired = True
+        if not full.loaded:
+            full.lljit.close()
+    if not _engines:
+        _engines.append(_Engine())
+    return _engines[-1]
 
 
 def assembly(text: str, level: int) -> str:

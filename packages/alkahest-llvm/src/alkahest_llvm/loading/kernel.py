@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from alkahest.extend import ArityError, CompileOptions, Tape
-from alkahest_llvm import engine, library
-from alkahest_llvm.batch_entry import driver
-from alkahest_llvm.body import REAL
-from alkahest_llvm.codegen import BULK, bulk_module
-from alkahest_llvm.module_text import KernelStyle
+from alkahest_llvm.emitting.body import REAL
+from alkahest_llvm.emitting.codegen import BULK, bulk_module
+from alkahest_llvm.emitting.module_text import KernelStyle
+from alkahest_llvm.loading import engine, library
+from alkahest_llvm.loading.batch_entry import driver
+from alkahest_llvm.optimising.optimiser import optimise
 
 
 class Artifacts(Mapping[str, str]):
@@ -50,6 +51,7 @@ class LLVMKernel:
     releases_gil = True
 
     def __init__(self, tape: Tape, options: CompileOptions, *, level: int, style: KernelStyle, width: int) -> None:
+        tape = optimise(tape, options)
         emitted = bulk_module(tape, options, width=width, style=style)
         text = str(emitted.module)
         self.n_inputs = len(tape.inputs)
@@ -59,7 +61,7 @@ class LLVMKernel:
         self._options = options
         self._level = level
         self._code = engine.load(text, [BULK], library.addresses(emitted.module.imports), level)
-        self._constants = (self.n_inputs, self.n_outputs, self._code[BULK], width, emitted.frame_bytes)
+        self._constants = (self.n_inputs, self.n_outputs, self._code[BULK], width, emitted.frame_bytes, None)
         self._driver = driver(REAL[options.dtype])
         self._table = ctypes.c_int64 * (2 * (self.n_inputs + self.n_outputs))
 
@@ -78,6 +80,6 @@ class LLVMKernel:
     @cached_property
     def scalar(self) -> Any:
         """A C function that takes a list or tuple of numbers, or the numbers; compiled the first time it is read."""
-        from alkahest_llvm.scalar_entry import scalar_function
+        from alkahest_llvm.loading.scalar_entry import scalar_function
 
         return scalar_function(self._tape, self._options, level=self._level)

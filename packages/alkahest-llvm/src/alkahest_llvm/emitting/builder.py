@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from alkahest_llvm.module_text import ModuleText
+    from alkahest_llvm.emitting.module_text import ModuleText
 
 Number: TypeAlias = "Value | float | int"
 

@@ -1,0 +1,1 @@
+"""The block virtual machine: the tier that compiles in no time."""

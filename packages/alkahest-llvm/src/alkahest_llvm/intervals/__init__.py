@@ -1,0 +1,1 @@
+"""Interval arithmetic, and leaving out what cannot matter."""

@@ -1,0 +1,1 @@
+"""From IR text to code that runs in this process, and the ways into it."""
