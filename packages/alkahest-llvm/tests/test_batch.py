@@ -7,7 +7,8 @@ import pytest
 
 from alkahest.extend import ArityError, CompileOptions, Instr, Tape
 from alkahest.testing.suites import run
-from alkahest_llvm.backend import LLVMBackend, LLVMFastBackend
+from alkahest_llvm.backend import LLVMBackend
+from alkahest_llvm.blocks.backend import LLVMFastBackend
 
 SUM = Tape(("x", "y"), (), (Instr("add", (0, 1)),), (2,))
 BACKENDS = [LLVMBackend, LLVMFastBackend]

@@ -10,7 +10,8 @@ import pytest
 from alkahest.extend import CompileOptions, Instr, Tape, prim_names
 from alkahest.testing.corpus import corpus, op_tape
 from alkahest_llvm import targets
-from alkahest_llvm.backend import LLVMBackend, LLVMFastBackend
+from alkahest_llvm.backend import LLVMBackend
+from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.codegen import emit_scalar_function, host_only_ops
 from alkahest_llvm.loading import engine
 

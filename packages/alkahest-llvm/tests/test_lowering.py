@@ -7,7 +7,8 @@ import pytest
 
 import alkahest_llvm
 from alkahest.extend import CompileError, CompileOptions, Instr, Tape, lowering_rules
-from alkahest_llvm.backend import LARGEST_TAPE, LLVMBackend, LLVMFastBackend
+from alkahest_llvm.backend import LARGEST_TAPE, LLVMBackend
+from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.codegen import emit_scalar_function, host_only_ops
 from alkahest_llvm.optimising.fusing import fuse
 

@@ -9,6 +9,7 @@ from alkahest.extend import CompileOptions, prim_names
 from alkahest.testing.corpus import op_domain, op_tape, sample, special_points
 from alkahest.testing.suites import run
 from alkahest_llvm import backend
+from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.codegen import missing_ops
 from alkahest_llvm.loading import engine, library
 from alkahest_llvm.targets import Target
@@ -28,7 +29,7 @@ def columns(op):
 
 
 def values():
-    tiers = backend.LLVMBackend(), backend.LLVMFastBackend()
+    tiers = backend.LLVMBackend(), LLVMFastBackend()
     found = {}
     for op in OPS:
         arguments = columns(op)

@@ -6,7 +6,8 @@ import pytest
 from alkahest.extend import CompileOptions, Instr, Tape, prim_names
 from alkahest.testing.corpus import corpus, op_domain, op_tape, sample, special_points
 from alkahest.testing.suites import run
-from alkahest_llvm.backend import LLVMBackend, LLVMFastBackend
+from alkahest_llvm.backend import LLVMBackend
+from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.codegen import missing_ops
 from alkahest_llvm.loading.kernel import LLVMKernel
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from alkahest.extend import ArityError, CompileOptions, Instr, Tape
-from alkahest_llvm.backend import LLVMBackend, LLVMFastBackend
+from alkahest_llvm.backend import LLVMBackend
+from alkahest_llvm.blocks.backend import LLVMFastBackend
 
 PRODUCT = Tape(("x", "y"), (), (Instr("mul", (0, 1)),), (2,))
 

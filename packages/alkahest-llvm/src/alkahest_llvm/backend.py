@@ -1,4 +1,4 @@
-"""The two CPU tiers: the same code, compiled for a quick start or for long runs."""
+"""The optimised CPU tier."""
 
 from __future__ import annotations
 
@@ -47,10 +47,3 @@ class LLVMBackend:
     def _style(self, tape: Tape) -> KernelStyle:
         kernels = sum(is_inlined(instr.op) for instr in tape.instrs)
         return "inline" if kernels <= self.inlined_kernels else "call"
-
-
-class LLVMFastBackend(LLVMBackend):
-    """The fast-compile tier: kernels are called, and code generation does no more than it must."""
-
-    level: ClassVar[int] = 0
-    inlined_kernels: ClassVar[int] = -1

@@ -16,15 +16,15 @@ OPTIMISED = Cost(setup=1.1e-2, per_node=8e-5, launch=5e-8, per_op=1.4e-10)
 def alkahest_backends() -> list[BackendInfo]:
     """Offer the two CPU tiers."""
     return [
-        _tier("llvm-fast", "LLVMFastBackend", FAST),
-        _tier("llvm", "LLVMBackend", OPTIMISED),
+        _tier("llvm-fast", "blocks.backend:LLVMFastBackend", FAST),
+        _tier("llvm", "backend:LLVMBackend", OPTIMISED),
     ]
 
 
 def _tier(name: str, backend: str, cost: Cost) -> BackendInfo:
     return BackendInfo(
         name=name,
-        factory=f"alkahest_llvm.backend:{backend}",
+        factory=f"alkahest_llvm.{backend}",
         targets=frozenset({"cpu"}),
         lowers="llvm",
         cost=cost,

@@ -212,9 +212,9 @@ def _prefetch(builder: Builder, column: int, *, write: bool) -> list[str]:
 
 
 def scalar_module(tape: Tape, options: CompileOptions) -> ModuleText:
-    """Return a module with `void alkahest_eval(ptr in, ptr out)` over arrays of doubles, whatever the tape's type.
+    """Return a module with `void alkahest_eval(ptr in, ptr out, ptr context)` over arrays of doubles.
 
-    It calls math kernels: inlined scalar ones run no faster.
+    That is so whatever the tape's type. It calls math kernels: inlined scalar ones run no faster.
     """
     module = ModuleText("call")
     builder = new_builder(module, 1, options)
@@ -231,7 +231,7 @@ def scalar_module(tape: Tape, options: CompileOptions) -> ModuleText:
             f"  %out{k} = getelementptr double, ptr %out, i64 {k}",
             f"  store double {wide.ref}, ptr %out{k}",
         ]
-    head = f"define void @{SCALAR}(ptr %in, ptr %out) nounwind {{\nentry:"
+    head = f"define void @{SCALAR}(ptr %in, ptr %out, ptr %context) nounwind {{\nentry:"
     module.define("\n".join([head, *builder.lines, "  ret void", "}"]))
     return module
 

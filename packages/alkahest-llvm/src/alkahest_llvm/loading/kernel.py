@@ -9,7 +9,7 @@ from typing import Any
 
 from alkahest.extend import ArityError, CompileOptions, Tape
 from alkahest_llvm.emitting.body import REAL
-from alkahest_llvm.emitting.codegen import BULK, bulk_module
+from alkahest_llvm.emitting.codegen import BULK, SCALAR, bulk_module, scalar_module
 from alkahest_llvm.emitting.module_text import KernelStyle
 from alkahest_llvm.loading import engine, library
 from alkahest_llvm.loading.batch_entry import driver
@@ -82,4 +82,6 @@ class LLVMKernel:
         """A C function that takes a list or tuple of numbers, or the numbers; compiled the first time it is read."""
         from alkahest_llvm.loading.scalar_entry import scalar_function
 
-        return scalar_function(self._tape, self._options, level=self._level)
+        module = scalar_module(self._tape, self._options)
+        code = engine.load(str(module), [SCALAR], library.addresses(module.imports), self._level)
+        return scalar_function(code[SCALAR], self._tape.inputs, self.n_outputs, code)

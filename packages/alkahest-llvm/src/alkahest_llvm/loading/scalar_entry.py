@@ -11,16 +11,15 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from alkahest.extend import ArityError, CompileOptions, Tape
-from alkahest_llvm.emitting.codegen import SCALAR, scalar_module
-from alkahest_llvm.loading import engine, library
+from alkahest.extend import ArityError
+from alkahest_llvm.loading import engine
 
 _METH_FASTCALL = 0x0080
 _NUMBERS_ON_STACK = 64
 
 # `alkahest_call(self, args, nargs)`, a METH_FASTCALL function. `self` is a tuple: the address of a record as an int,
 # and a Python function that raises for a wrong number of arguments, given the number. The record holds the address of
-# the tape's code, the number of inputs and the number of outputs.
+# the code, the number of inputs, the number of outputs, and the context that the code is handed.
 #
 # An item of a list is held while it is converted, and the list is asked for every item anew: a conversion runs
 # Python code, which may change the list.
@@ -210,6 +209,8 @@ entry:
   %n_in = load i64, ptr %n_in.at
   %n_out.at = getelementptr i8, ptr %record, i64 16
   %n_out = load i64, ptr %n_out.at
+  %context.at = getelementptr i8, ptr %record, i64 24
+  %context = load ptr, ptr %context.at
   %numbers = add i64 %n_in, %n_out
   %many = icmp ugt i64 %numbers, ON_STACK
   br i1 %many, label %allocate, label %unpack
@@ -259,7 +260,7 @@ converted:
   %ok = phi i1 [%list.ok, %read.list], [%tuple.ok, %read.tuple], [%arguments.ok, %read.arguments]
   br i1 %ok, label %evaluate, label %finish
 evaluate:
-  call void %code(ptr %in, ptr %out)
+  call void %code(ptr %in, ptr %out, ptr %context)
   %packed = call ptr @pack(ptr %out, i64 %n_out)
   br label %finish
 finish:
@@ -282,7 +283,12 @@ _PYTHON_FUNCTIONS = (
 
 
 class _Record(ctypes.Structure):
-    _fields_ = (("code", ctypes.c_void_p), ("n_in", ctypes.c_int64), ("n_out", ctypes.c_int64))
+    _fields_ = (
+        ("code", ctypes.c_void_p),
+        ("n_in", ctypes.c_int64),
+        ("n_out", ctypes.c_int64),
+        ("context", ctypes.c_void_p),
+    )
 
 
 class _MethodDef(ctypes.Structure):
@@ -294,21 +300,19 @@ class _MethodDef(ctypes.Structure):
     )
 
 
-def scalar_function(tape: Tape, options: CompileOptions, *, level: int) -> Any:
-    """Return the C function object for a tape.
+def scalar_function(code: int, inputs: Sequence[str], n_outputs: int, keep: object, *, context: int = 0) -> Any:
+    """Return the C function object around `void code(ptr in, ptr out, ptr context)`, over arrays of doubles.
 
     It takes a list or tuple of one number per input, or the numbers themselves, and returns a float, or a list of
-    floats where the tape has several outputs. A wrong number of arguments raises `ArityError`, which is a `TypeError`;
-    what is no number raises as `float()` does.
+    floats where there are several outputs. A wrong number of arguments raises `ArityError`, which is a `TypeError`;
+    what is no number raises as `float()` does. `keep` is what must live as long as the function.
     """
-    module = scalar_module(tape, options)
-    code = engine.load(str(module), [SCALAR], library.addresses(module.imports), level)
-    record = _Record(code[SCALAR], len(tape.inputs), len(tape.outputs))
+    record = _Record(code, len(inputs), n_outputs, context)
     new = ctypes.pythonapi["PyCFunction_NewEx"]
     new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     # `self` owns all that the function needs; nothing else refers to it.
     method, entry = _method()
-    bound = (ctypes.addressof(record), _arity_error(tape.inputs), record, code, method, entry)
+    bound = (ctypes.addressof(record), _arity_error(inputs), record, keep, method, entry)
     return new(ctypes.addressof(method), bound, None)
 
 
