@@ -10,6 +10,11 @@ from hypothesis import settings
 # A developer's own calibration must not change what dispatch is tested to do.
 os.environ["ALKAHEST_CONFIG_DIR"] = str(Path(tempfile.gettempdir()) / "alkahest-tests-no-settings")
 
+# Nor may tests use a developer's cache of code, or one another's: what they test is to be compiled. Tests of the cache
+# itself set both for themselves.
+os.environ["ALKAHEST_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "alkahest-tests-no-code")
+os.environ["ALKAHEST_CACHE_BYTES"] = "0"
+
 # Each transform of a program verifies what it made.
 os.environ.setdefault("ALKAHEST_CHECK", "1")
 

@@ -11,7 +11,6 @@ from alkahest.extend import CompileOptions, Instr, Tape, prim_names
 from alkahest.testing.corpus import corpus, op_tape
 from alkahest_llvm import targets
 from alkahest_llvm.backend import LLVMBackend
-from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.codegen import emit_scalar_function, host_only_ops
 from alkahest_llvm.loading import engine
 
@@ -19,9 +18,8 @@ DEVICE_OPS = [op for op in prim_names() if not host_only_ops(op_tape(op))]
 POW_SIN = Tape(("x", "y"), (2.0,), (Instr("pow", (0, 2)), Instr("sin", (1,)), Instr("add", (3, 4))), (5,))
 
 
-@pytest.mark.parametrize("backend", [LLVMBackend, LLVMFastBackend])
-def test_artifacts(backend):
-    artifacts = backend().compile(POW_SIN, CompileOptions()).artifacts
+def test_artifacts():
+    artifacts = LLVMBackend().compile(POW_SIN, CompileOptions()).artifacts
     assert set(artifacts) == {"llvm-ir", "asm"}
     assert "define void @alkahest_eval_bulk" in artifacts["llvm-ir"]
     assert "alkahest_eval_bulk:" in artifacts["asm"]

@@ -10,7 +10,9 @@ from alkahest.extend import CompileError, CompileOptions, Instr, Tape, lowering_
 from alkahest_llvm.backend import LARGEST_TAPE, LLVMBackend
 from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.codegen import emit_scalar_function, host_only_ops
+from alkahest_llvm.optimising.draft import rewritten
 from alkahest_llvm.optimising.fusing import fuse
+from alkahest_llvm.vecmath import registry
 
 BACKENDS = [LLVMBackend, LLVMFastBackend]
 
@@ -25,18 +27,22 @@ def shifted(builder, x, *, by):
     return x + by
 
 
-def twice_erf(builder, x):
-    return builder.kernel("erf", x) * 2.0
+def twice_hosted(builder, x):
+    return builder.kernel("hosted", x) * 2.0
 
 
 @pytest.fixture
 def own_rules(monkeypatch):
-    """Set these rules for as long as a test runs, without declaring primitives that other tests would see."""
+    """Set these rules for as long as a test runs, without declaring primitives that other tests would see.
+
+    The kernel "hosted" is one that only the C library computes.
+    """
     LLVMBackend().refuses(Tape((), (), (), ()))
+    monkeypatch.setitem(registry.HOST_FUNCTIONS, "hosted", ("erf", 1))
+    monkeypatch.setitem(registry.KERNELS, "hosted", registry.Kernel("hosted", 1))
     table = lowering_rules("llvm")
-    monkeypatch.setattr(
-        table, "_by_name", {**table._by_name, "softplus": softplus, "shifted": shifted, "twice_erf": twice_erf}
-    )
+    rules = {"softplus": softplus, "shifted": shifted, "twice_hosted": twice_hosted}
+    monkeypatch.setattr(table, "_by_name", {**table._by_name, **rules})
 
 
 @pytest.mark.usefixtures("own_rules")
@@ -62,10 +68,10 @@ def test_a_rule_of_a_third_party_serves_gpus(one_op):
 
 @pytest.mark.usefixtures("own_rules")
 def test_a_rule_of_a_third_party_that_needs_the_host_is_known(one_op, evaluate):
-    np.testing.assert_allclose(evaluate(one_op("twice_erf", "x"), [0.5])[0], [2 * math.erf(0.5)], rtol=1e-15)
-    assert host_only_ops(one_op("twice_erf", "x")) == ("twice_erf",)
+    np.testing.assert_allclose(evaluate(one_op("twice_hosted", "x"), [0.5])[0], [2 * math.erf(0.5)], rtol=1e-15)
+    assert host_only_ops(one_op("twice_hosted", "x")) == ("twice_hosted",)
+    assert host_only_ops(one_op("twice_hosted", "x"), "host") == ()
     assert host_only_ops(one_op("softplus", "x")) == ()
-    assert host_only_ops(one_op("erf", "x"), "host") == ()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -74,9 +80,10 @@ def test_an_op_without_rule_is_refused_by_name(backend, one_op):
     assert backend().refuses(one_op("sin", "x")) == ""
 
 
+@pytest.mark.usefixtures("own_rules")
 def test_gpu_text_of_what_needs_the_host_raises(one_op):
-    with pytest.raises(CompileError, match="lgamma cannot be emitted for nvptx"):
-        emit_scalar_function(one_op("lgamma", "x"), CompileOptions())
+    with pytest.raises(CompileError, match="twice_hosted cannot be emitted for nvptx"):
+        emit_scalar_function(one_op("twice_hosted", "x"), CompileOptions())
 
 
 def chain(n, *ops):
@@ -104,8 +111,7 @@ def test_the_largest_tape(backend):
     assert kernel.scalar(float(x[3])) == [want[3], x[3]]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_tape_written_in_parts_has_the_bits_of_one_piece(backend, monkeypatch):
+def test_a_tape_written_in_parts_has_the_bits_of_one_piece(monkeypatch):
     tape = chain(
         400,
         *(("sin",), ("add", 0), ("mul", 0), ("pow", 2), ("sub", 3), ("exp",), ("cos",), ("pow", 4), ("lt", 3)),
@@ -116,7 +122,7 @@ def test_a_tape_written_in_parts_has_the_bits_of_one_piece(backend, monkeypatch)
     for longest in (10**6, 100):
         monkeypatch.setattr("alkahest_llvm.emitting.codegen.LONGEST_BODY", longest)
         monkeypatch.setattr("alkahest_llvm.emitting.body.LONGEST_PART", 60)
-        kernel = backend().compile(tape, CompileOptions())
+        kernel = LLVMBackend().compile(tape, CompileOptions())
         assert ("alkahest_part1" in kernel.artifacts["llvm-ir"]) == (longest == 100)
         out = np.empty((2, 61))
         kernel.call_columns(61, [(x.ctypes.data, 8)], [(row.ctypes.data, 8) for row in out])
@@ -125,9 +131,10 @@ def test_a_tape_written_in_parts_has_the_bits_of_one_piece(backend, monkeypatch)
     np.testing.assert_array_equal(*rows)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_longer_tape_is_refused_with_the_limit(backend):
-    assert "10,000" in backend().refuses(chain(LARGEST_TAPE + 1, ("neg",)))
+def test_a_longer_tape_is_refused_with_the_limit():
+    tape = chain(LARGEST_TAPE + 1, ("neg",))
+    assert "10,000" in LLVMBackend().refuses(tape)
+    assert LLVMFastBackend().refuses(tape) == ""
 
 
 def exact_axpy(op, order):
@@ -151,12 +158,16 @@ def test_contraction_rounds_once_and_only_when_asked(op, order, evaluate):
     assert fused == (rounded if op == "add" else rounded + (-exact[1] if order == "last" else exact[1]))
 
 
+def fused(tape):
+    return rewritten(tape, CompileOptions(), [fuse])
+
+
 def test_a_product_read_twice_is_not_fused():
     tape = Tape(("x",), (), (Instr("mul", (0, 0)), Instr("add", (1, 0)), Instr("sub", (1, 2))), (3,))
-    assert fuse(tape) == tape
+    assert fused(tape) is tape
     for body, outputs in [(("add", (1, 1)), (2,)), (("add", (1, 0)), (2, 1))]:
         tape = Tape(("x",), (), (Instr("mul", (0, 0)), Instr(*body)), outputs)
-        assert fuse(tape) == tape
+        assert fused(tape) is tape
 
 
 def test_a_replaced_rule_for_sums_is_not_bypassed(monkeypatch, evaluate):

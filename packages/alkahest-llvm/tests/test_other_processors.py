@@ -9,6 +9,8 @@ from alkahest.extend import CompileOptions, prim_names
 from alkahest.testing.corpus import op_domain, op_tape, sample, special_points
 from alkahest.testing.suites import run
 from alkahest_llvm import backend
+from alkahest_llvm.blocks import backend as blocks_backend
+from alkahest_llvm.blocks import kernels
 from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.codegen import missing_ops
 from alkahest_llvm.loading import engine, library
@@ -49,10 +51,11 @@ def here():
 def test_the_same_bits(name, here, monkeypatch):
     if name == "avx2" and engine.host_target().lanes < LESSER["avx2"].lanes:
         pytest.skip("this processor lacks AVX2")
-    for module in (engine, backend):
+    for module in (engine, backend, blocks_backend):
         monkeypatch.setattr(module, "host_target", lambda: LESSER[name])
     monkeypatch.setattr(engine, "_engines", [])
     monkeypatch.setattr(library, "_loaded", {})
+    monkeypatch.setattr(kernels, "_sets", {})
     for key, found in values().items():
         np.testing.assert_array_equal(found, here[key], str(key))
         zeros = found == 0

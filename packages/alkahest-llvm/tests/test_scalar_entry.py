@@ -1,6 +1,7 @@
 """The scalar entry: a C function object over Python numbers."""
 
 import contextlib
+import ctypes
 import gc
 import sys
 import weakref
@@ -12,12 +13,26 @@ import pytest
 from alkahest.extend import ArityError, CompileOptions, Instr, Tape
 from alkahest_llvm.backend import LLVMBackend
 from alkahest_llvm.blocks.backend import LLVMFastBackend
+from alkahest_llvm.loading import scalar_entry
+from alkahest_llvm.loading.object_layout import holds, object_layout
 
 PRODUCT = Tape(("x", "y"), (), (Instr("mul", (0, 1)),), (2,))
 
 
+@pytest.fixture(params=["objects as they lie", "stable interface"])
+def layout(request, monkeypatch):
+    """Run a test with the shorter way for floats, and without."""
+    if request.param == "stable interface":
+        monkeypatch.setattr(scalar_entry, "object_layout", lambda: None)
+    elif object_layout() is None:
+        pytest.skip("the layout of objects is not known on this Python")
+    scalar_entry._functions.cache_clear()
+    yield request.param
+    scalar_entry._functions.cache_clear()
+
+
 @pytest.fixture(params=[LLVMBackend, LLVMFastBackend])
-def compiled(request):
+def compiled(request, layout):
     return lambda tape, **options: request.param().compile(tape, CompileOptions(**options))
 
 
@@ -189,3 +204,66 @@ def test_a_cycle_with_its_function_is_collected(compiled):
     del kernel
     gc.collect()
     assert seen() is None
+
+
+def test_the_layout_of_objects_is_checked():
+    layout = object_layout()
+    if layout is None:
+        pytest.skip("the layout of objects is not known on this Python")
+    assert holds(layout)
+    assert not holds(layout._replace(type=layout.size))
+    assert not holds(layout._replace(float_value=layout.type))
+    assert not holds(layout._replace(size=layout.type))
+    assert not holds(layout._replace(tuple_items=layout.size))
+    assert not holds(layout._replace(bytes_start=layout.size))
+
+
+def test_no_layout_without_a_global_lock(monkeypatch):
+    monkeypatch.setattr("sysconfig.get_config_var", lambda name: 1 if name == "Py_GIL_DISABLED" else None)
+    assert object_layout.__wrapped__() is None
+
+
+def test_without_a_layout_calls_stay_pythons(compiled, layout):
+    entry = compiled(PRODUCT).scalar.__self__.call_entry(print, ctypes.c_int64(5))
+    assert (entry is None) == (layout == "stable interface")
+
+
+def test_calls_are_counted_and_handed_over():
+    if object_layout() is None:
+        pytest.skip("the layout of objects is not known on this Python")
+    scalar, seen = LLVMBackend().compile(PRODUCT, CompileOptions()).scalar, []
+
+    def fallback(*arguments, **keywords):
+        seen.append((arguments, keywords))
+        return "handed over"
+
+    left = ctypes.c_int64(3)
+    by_list = scalar.__self__.call_entry(fallback, left)
+    by_numbers = scalar.__self__.call_entry(fallback, left, numbers=True, gives_list=True)
+    assert by_list([2.0, 3.0]) == 6.0
+    assert by_numbers(2.0, 3) == [6.0]
+    assert left.value == 1
+    others = [((2.0, 3.0), {}), (([1.0],), {}), (([1.0, "a"],), {}), (([1.0, 2.0],), {"out": 1}), ((), {})]
+    for arguments, keywords in others:
+        assert by_list(*arguments, **keywords) == "handed over"
+    assert seen == others
+    assert left.value == 1, "what is handed over is not counted"
+    seen.clear()
+    assert by_list((2.0, 3.0)) == 6.0
+    assert by_list([2.0, 3.0]) == by_numbers(2.0, 3.0) == "handed over"
+    assert seen == [(([2.0, 3.0],), {}), ((2.0, 3.0), {})]
+    left.value = 1
+    assert by_numbers(2.0, 5.0) == [10.0]
+
+
+def test_errors_of_a_fallback_come_through():
+    if object_layout() is None:
+        pytest.skip("the layout of objects is not known on this Python")
+
+    def fallback(*arguments):
+        raise ZeroDivisionError("mine")
+
+    entry = LLVMBackend().compile(PRODUCT, CompileOptions()).scalar.__self__.call_entry(fallback, ctypes.c_int64(9))
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        entry(1.0)
+    assert entry([2.0, 2.0]) == 4.0

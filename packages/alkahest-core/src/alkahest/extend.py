@@ -39,6 +39,8 @@ from alkahest.base.zero import register_cotangent_accumulator as register_cotang
 from alkahest.base.zero import register_zero as register_zero
 from alkahest.base.zero import zero as zero
 from alkahest.base.zero import zeroof as zeroof
+from alkahest.compile.code_store import CodeStore as CodeStore
+from alkahest.compile.code_store import code_store as code_store
 from alkahest.compile.columns import column_view as column_view
 from alkahest.compile.columns import import_array as import_array
 from alkahest.compile.dispatch import Candidate as Candidate

@@ -18,6 +18,16 @@ def config_directory() -> str | None:
     return os.environ.get("ALKAHEST_CONFIG_DIR") or None
 
 
+def cache_directory() -> str | None:
+    """Return the folder of `ALKAHEST_CACHE_DIR`, in which generated code is kept, or None for the usual one."""
+    return os.environ.get("ALKAHEST_CACHE_DIR") or None
+
+
+def cache_bytes() -> str | None:
+    """Return the text of `ALKAHEST_CACHE_BYTES`, how much generated code is kept, or None where it is not set."""
+    return os.environ.get("ALKAHEST_CACHE_BYTES") or None
+
+
 def debug_level() -> int:
     """Return `ALKAHEST_DEBUG`: 0 silent, 1 dispatch, 2 tapes, 3 generated code as well."""
     text = os.environ.get("ALKAHEST_DEBUG", "0")
@@ -32,3 +42,9 @@ def dump_directory() -> str | None:
 def check_programs() -> bool:
     """Tell whether `ALKAHEST_CHECK` asks to verify each program that a transform makes."""
     return os.environ.get("ALKAHEST_CHECK", "0") not in ("", "0")
+
+
+def kept_result_bytes() -> int:
+    """Return `ALKAHEST_KEPT_RESULT_BYTES`: how much memory of released results may wait for the next one; 0 for none."""
+    text = os.environ.get("ALKAHEST_KEPT_RESULT_BYTES", "")
+    return int(text) if text.isdigit() else 256 << 20

@@ -3,15 +3,14 @@
 import gc
 import pickle
 import threading
-import time
 import warnings
 
 import numpy as np
 import pytest
 
 import alkahest
-from alkahest import CompileConfig, ExprPool, compile_expr, eval_expr, numpy_eval, numpy_eval_par
-from alkahest.compile.threads import SMALLEST_CHUNK, call_in_chunks
+from alkahest import CompileConfig, CompiledFn, ExprPool, compile_expr, eval_expr, numpy_eval, numpy_eval_par
+from alkahest.compile import driver, own_class
 from alkahest.errors import (
     ArityError,
     ArrayError,
@@ -26,6 +25,7 @@ from alkahest.errors import (
     ShapeError,
     UnknownSymbolError,
 )
+from alkahest.expr.tape import linearize
 
 
 @pytest.fixture
@@ -188,25 +188,6 @@ def test_parallel_equals_serial(f):
     np.testing.assert_array_equal(numpy_eval_par(f, x, 0.25), numpy_eval(f, x, 0.25))
 
 
-def test_an_interrupt_in_one_chunk_waits_for_the_others():
-    done = []
-
-    class Kernel:
-        n_inputs = n_outputs = 1
-        artifacts = {}  # noqa: RUF012
-
-        def call_columns(self, n, columns, out):
-            if out[0][0] == 0:  # a chunk of another thread
-                time.sleep(0.2)
-                done.append(n)
-            else:
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        call_in_chunks(Kernel(), 4 * SMALLEST_CHUNK, [(0, 8)], [(0, 8)], 2)
-    assert done == [2 * SMALLEST_CHUNK]
-
-
 def test_explain_names_the_tier_and_the_others(f):
     text = str(f.explain())
     assert text.startswith(f"runs on {f.tier}")
@@ -291,3 +272,116 @@ def test_exact_numbers_beyond_floats_are_refused(pool):
         compile_expr(x + 10**400, [x])
     tiny = compile_expr(x * pool.rational(10**400, 10**400 + 1), [x])
     assert tiny([1.0]) == 1.0
+
+
+# ------------------------------------------------------------------------------- kernels with a C function of their own
+
+
+class Entry:
+    """A stand-in for a C function object: callable, no descriptor, with what makes others as its `__self__`."""
+
+    def __init__(self, tape, refuses=False):
+        self.tape, self.refuses, self.made = tape, refuses, []
+        self.__self__ = self
+
+    def __call__(self, *xs):
+        xs = xs[0] if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs
+        return sum(xs)
+
+    def call_entry(self, fallback, left, **form):
+        if self.refuses:
+            return None
+
+        def call(*arguments, **keywords):
+            exact = not keywords and len(arguments) == 1 and type(arguments[0]) is list
+            if (
+                not exact
+                or len(arguments[0]) != 2
+                or not all(type(v) is float for v in arguments[0])
+                or left.value <= 0
+            ):
+                return fallback(*arguments, **keywords)
+            left.value -= 1
+            return sum(arguments[0])
+
+        self.made.append((form, staticmethod(call)))
+        return self.made[-1][1]
+
+
+class SumKernel:
+    n_inputs, n_outputs, artifacts = 2, 1, {}
+
+    def __init__(self, tape, **options):
+        self.scalar = Entry(tape, **options)
+
+
+@pytest.fixture
+def add(pool):
+    """Return what makes x + y around a kernel with a C function."""
+
+    def add(**options):
+        x, y = pool.symbols("x y")
+        tape = linearize([x + y], [x, y])
+        compilation = driver.Compilation(SumKernel(tape, **options), "sum", driver.Explanation("sum", (), ()))
+        return CompiledFn(tape, CompileConfig(adapt=False), compilation)
+
+    return add
+
+
+def test_calls_go_to_the_entry_of_a_kernel(add):
+    f = add()
+    assert type(f) is CompiledFn
+    assert f([1.0, 2.0]) == 3.0
+    assert type(f) is not CompiledFn
+    assert f([1.0, 2.0]) == f((1.0, 2.0)) == f(np.array([1.0, 2.0])) == 3.0
+    assert f.scalar is f._kernel.scalar
+    assert len(f._kernel.scalar.made) == 1
+    for wrong in (["a", 1.0], [1.0], [1j, 1.0]):
+        with pytest.raises((ArrayError, ArityError, DtypeError)):
+            f(wrong)
+
+
+def test_a_kernel_may_have_no_entry_after_all(add):
+    f = add(refuses=True)
+    assert f([1.0, 2.0]) == f([1.0, 2.0]) == 3.0
+    assert type(f) is CompiledFn
+
+
+def test_a_users_class_keeps_its_ways(add):
+    plain = add()
+
+    class Mine(CompiledFn):
+        pass
+
+    f = Mine(plain.tape, plain.config, plain._compilation)
+    assert f([1.0, 2.0]) == f([1.0, 2.0]) == 3.0
+    assert type(f) is Mine
+    assert not plain._kernel.scalar.made
+
+
+def test_an_own_class_makes_plain_functions(add):
+    f, other = add(), add()
+    f([1.0, 2.0])
+    made = type(f)(other.tape, other.config, other._compilation)
+    assert type(made) is CompiledFn
+    assert made([2.0, 2.0]) == 4.0
+    assert issubclass(type(f), CompiledFn)
+    assert own_class.plain_class(type(f)) is CompiledFn
+    assert own_class.plain_class(CompiledFn) is CompiledFn
+    assert type(f).__name__ == "CompiledFn"
+
+
+def test_an_own_class_that_is_emptied_is_filled_again(add):
+    f = add()
+    f([1.0, 2.0])
+    own = type(f)
+    own_class.empty(own)
+    assert f([1.0, 2.0]) == 3.0
+    assert type(f) is own
+    assert len(f._kernel.scalar.made) == 2
+
+
+def test_huge_numbers_of_evaluations(pool):
+    x = pool.symbol("x")
+    f = compile_expr(x + 1, [x], expected_evals=1e300)
+    assert f([1.0]) == 2.0

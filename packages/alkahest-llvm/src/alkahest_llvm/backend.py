@@ -6,21 +6,22 @@ from typing import ClassVar
 
 from alkahest.extend import CompileOptions, Tape
 from alkahest_llvm.emitting.codegen import missing_ops
-from alkahest_llvm.emitting.module_text import KernelStyle
 from alkahest_llvm.loading import engine
 from alkahest_llvm.loading.kernel import LLVMKernel
 from alkahest_llvm.targets import host_target
-from alkahest_llvm.vecmath.registry import is_inlined
 
 LARGEST_TAPE = 10_000
 
 
 class LLVMBackend:
-    """The optimised tier: kernels written into the loop where there are few, full code generation."""
+    """The optimised tier: kernels written into the loop where there are few, called where there are many."""
 
-    level: ClassVar[int] = 2
     # Writing out more kernels than this takes LLVM several times as long as calling them, for code little faster.
     inlined_kernels: ClassVar[int] = 12
+    # Two registers a value hide latency in short tapes; in longer ones there is enough else to do, and too few registers.
+    two_registers_up_to: ClassVar[int] = 150
+    # Beyond this, code generation that optimises costs more than twice the time for code a tenth faster.
+    optimised_up_to: ClassVar[int] = 2000
 
     def unavailable(self) -> str:
         """Return why LLVM cannot be used here, or nothing."""
@@ -42,8 +43,7 @@ class LLVMBackend:
 
     def compile(self, tape: Tape, options: CompileOptions) -> LLVMKernel:
         """Return the machine code of a tape."""
-        return LLVMKernel(tape, options, level=self.level, style=self._style(tape), width=host_target().lanes)
-
-    def _style(self, tape: Tape) -> KernelStyle:
-        kernels = sum(is_inlined(instr.op) for instr in tape.instrs)
-        return "inline" if kernels <= self.inlined_kernels else "call"
+        lanes = host_target().lanes
+        width = lanes if len(tape.instrs) <= self.two_registers_up_to else max(lanes // 2, 1)
+        level = 2 if len(tape.instrs) <= self.optimised_up_to else 0
+        return LLVMKernel(tape, options, level=level, style=self.inlined_kernels, width=width)

@@ -1,18 +1,44 @@
-"""What code is made for: the machine at hand and how many lanes suit it."""
+"""What code is made for: the machine at hand and what suits its instruction set."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What suits an instruction set of an architecture.
+
+    A register holds `register_lanes` doubles. Vectors are written `lanes` wide: two registers, since two independent
+    chains hide latency; four run out of registers. How polynomials are nested does not depend on the machine, because
+    the bits do: see `alkahest_llvm.optimising.nesting`.
+    """
+
+    architecture: str
+    feature: str
+    register_lanes: int
+    lanes: int
+
+
+# Most capable first. Measured for x86 by `benchmarks/tuning.py`, whose command prints the table.
+TUNINGS = (
+    Tuning("x86", "avx512f", register_lanes=8, lanes=16),
+    Tuning("x86", "avx", register_lanes=4, lanes=8),
+    Tuning("x86", "sse2", register_lanes=2, lanes=4),
+    Tuning("aarch64", "neon", register_lanes=2, lanes=4),
+    Tuning("arm64", "neon", register_lanes=2, lanes=4),
+)
+UNKNOWN = Tuning("", "", register_lanes=1, lanes=1)
 
 
 @dataclass(frozen=True)
 class Target:
     """A machine to make code for.
 
-    `cpu` and `features` are LLVM's names; `lanes` is the width of the vectors written for doubles, two registers wide
-    where that was faster, because two independent chains hide latency. `host` tells whether the code runs in this
-    process, and may therefore call its C library.
+    `cpu` and `features` are LLVM's names; `lanes` is the width of the vectors written for doubles. `host` tells whether
+    the code runs in this process, and may therefore call its C library.
     """
 
     name: str
@@ -21,15 +47,6 @@ class Target:
     lanes: int = 1
     host: bool = True
 
-
-# Lanes by instruction set, most capable first: twice what one register holds.
-_LANES = (
-    ("x86", "avx512f", 16),
-    ("x86", "avx", 8),
-    ("x86", "sse2", 4),
-    ("aarch64", "neon", 4),
-    ("arm64", "neon", 4),
-)
 
 NVPTX = Target("nvptx", host=False)
 
@@ -58,13 +75,18 @@ def host_target() -> Target:
     return Target("host", cpu, text, lanes_for(triple, features))
 
 
-def lanes_for(triple: str, features: dict[str, bool]) -> int:
+def tuning_for(triple: str, features: Mapping[str, bool]) -> Tuning:
+    """Return what suits a machine with these features, `UNKNOWN` where nothing is known of it."""
+    for tuning in TUNINGS:
+        if triple.startswith(tuning.architecture) and features.get(tuning.feature):
+            return tuning
+    return UNKNOWN
+
+
+def lanes_for(triple: str, features: Mapping[str, bool]) -> int:
     """Return how many lanes vectors get on a machine with these features; 1 where nothing is known of it.
 
     >>> lanes_for("x86_64-unknown-linux-gnu", {"sse2": True, "avx": True, "avx512f": False})
     8
     """
-    for architecture, feature, lanes in _LANES:
-        if triple.startswith(architecture) and features.get(feature):
-            return lanes
-    return 1
+    return tuning_for(triple, features).lanes

@@ -11,6 +11,7 @@ from alkahest.errors import AlkahestError
 from alkahest.plugins.manager import load_factory
 
 COMMANDS = {
+    "cache": "alkahest.cli.cache_command:cache",
     "calibrate": "alkahest.cli.calibrate:calibrate",
     "doctor": "alkahest.cli.doctor:doctor",
     "fit": "alkahest.cli.fit:fit",

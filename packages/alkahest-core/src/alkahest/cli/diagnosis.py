@@ -16,9 +16,11 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import alkahest
+from alkahest.cli.cache_command import summary
 from alkahest.cli.plugins_command import ask, duplicates
 from alkahest.compile.c_backend import find_compiler
 from alkahest.compile.calibration import calibration
+from alkahest.compile.code_store import code_store
 from alkahest.compile.driver import backend_of, refusal
 from alkahest.compile.protocols import CompileOptions, Kernel
 from alkahest.errors import DuplicateBackendError
@@ -69,6 +71,9 @@ def diagnose() -> Diagnosis:
         found.problems.append(
             f"the calibration file {calibration().path} {fault}. Run `alkahest calibrate --write`, or remove it."
         )
+    kept = code_store().info()
+    found.settings["code cache"] = summary(kept)
+    found.problems += [f"code cache: {problem}" for problem in kept.problems]
     return found
 
 

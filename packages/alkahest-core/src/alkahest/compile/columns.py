@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from numbers import Complex, Real
 from typing import TYPE_CHECKING, Any
 
-from alkahest.compile.protocols import Column
 from alkahest.errors import ArrayError, DtypeError, NumberOverflowError, ShapeError
 
 if TYPE_CHECKING:
@@ -39,42 +38,61 @@ def import_array(value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     NumPy arrays, memory maps, DLPack exporters (torch, JAX, CuPy, …) and objects with `__array__` (pandas, Polars)
     are taken; arrays on a device are copied to the host; int, bool and other floats are converted.
     """
+    return convert(as_array(value), dtype)
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    """Return anything array-like as a plain NumPy array of real numbers, or of objects, of whatever type it has.
+
+    What cannot hold real numbers raises `ArrayError` or `DtypeError`.
+    """
     import numpy as np
 
     array: NDArray[Any] = value if isinstance(value, np.ndarray) else _foreign(value)  # pyright: ignore[reportUnknownVariableType]
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise ArrayError("an argument has masked entries.", remedy="Fill them first, with array.filled(numpy.nan) say.")
+    if array.dtype.kind not in "fiubO":
+        raise _no_numbers(array.dtype)
+    return np.asarray(array)
+
+
+def convert(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return what `as_array` returned as an array of `dtype`: itself where it is one, else a copy."""
+    import numpy as np
+
     if array.dtype == dtype:
         return array
-    if array.dtype.kind in "fiub":
-        with np.errstate(all="ignore"):  # a double beyond single precision is infinite there
-            return array.astype(dtype)
-    return _convert_odd(array, dtype)
+    if array.dtype.kind == "O":
+        return _convert_objects(array, dtype)
+    with np.errstate(all="ignore"):  # a double beyond single precision is infinite there
+        return array.astype(dtype)
 
 
-def _convert_odd(value: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    if value.dtype.kind == "c":
-        raise DtypeError(
-            f"an argument holds complex numbers ({value.dtype}).",
+def _no_numbers(dtype: np.dtype[Any]) -> ArrayError | DtypeError:
+    if dtype.kind == "c":
+        return DtypeError(
+            f"an argument holds complex numbers ({dtype}).",
             remedy="Pass real and imaginary parts as two inputs.",
         )
-    if value.dtype.kind == "O":
-        _check_entries(value)
-        try:
-            return value.astype(dtype)
-        except OverflowError:
-            raise NumberOverflowError(
-                "an argument holds an integer that does not fit a float.",
-                remedy="Scale it so that it stays below 1.8e308.",
-            ) from None
-        except (TypeError, ValueError) as error:
-            raise ArrayError(
-                f"an argument holds something that is no number: {error}.", remedy="Pass real numbers."
-            ) from None
-    raise ArrayError(
-        f"an argument is no array of numbers (dtype {value.dtype}).",
+    return ArrayError(
+        f"an argument is no array of numbers (dtype {dtype}).",
         remedy="Pass real numbers: int, float or bool.",
     )
+
+
+def _convert_objects(value: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    _check_entries(value)
+    try:
+        return value.astype(dtype)
+    except OverflowError:
+        raise NumberOverflowError(
+            "an argument holds an integer that does not fit a float.",
+            remedy="Scale it so that it stays below 1.8e308.",
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise ArrayError(
+            f"an argument holds something that is no number: {error}.", remedy="Pass real numbers."
+        ) from None
 
 
 def _check_entries(value: NDArray[Any]) -> None:
@@ -132,32 +150,24 @@ def _to_host(value: Any) -> NDArray[Any] | None:
     return None
 
 
-def broadcast_columns(arrays: Sequence[NDArray[Any]]) -> tuple[tuple[int, ...], list[NDArray[Any]]]:
-    """Return the common shape and each array as a view that one stride walks, copying only where none does."""
+def common_shape(arrays: Sequence[NDArray[Any]]) -> tuple[int, ...]:
+    """Return the shape that arrays broadcast to, or raise `ShapeError`."""
     import numpy as np
 
+    shapes = {a.shape for a in arrays}
+    if len(shapes) == 1:
+        return shapes.pop()
     try:
-        shape = np.broadcast_shapes(*[a.shape for a in arrays])
+        return np.broadcast_shapes(*shapes)
     except ValueError:
-        shapes = ", ".join(str(a.shape) for a in arrays)
+        listed = ", ".join(str(a.shape) for a in arrays)
         raise ShapeError(
-            f"the arguments' shapes {shapes} do not broadcast.", remedy="Use shapes that NumPy broadcasts."
+            f"the arguments' shapes {listed} do not broadcast.", remedy="Use shapes that NumPy broadcasts."
         ) from None
-    return shape, [_one_stride(a, shape) for a in arrays]
 
 
-def _one_stride(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    import numpy as np
-
-    if array.ndim == 0 or (array.ndim == 1 and array.shape == shape) or array.size == 1:
-        return array
-    if array.shape != shape:
-        array = np.broadcast_to(array, shape)
-    return array if _flat_stride(array) is not None else np.ascontiguousarray(array)
-
-
-def _flat_stride(array: NDArray[Any]) -> int | None:
-    """Return the one byte stride that walks `array` in C order, or None where there is none."""
+def flat_stride(array: NDArray[Any]) -> int | None:
+    """Return the one byte stride that walks `array` in C order, or None where there is none; 0 for one number."""
     step: int | None = None
     span = 0
     for size, stride in zip(reversed(array.shape), reversed(array.strides), strict=True):
@@ -170,9 +180,3 @@ def _flat_stride(array: NDArray[Any]) -> int | None:
         else:
             span *= size
     return 0 if step is None else step
-
-
-def as_column(array: NDArray[Any]) -> Column:
-    """Return address and stride of an array made by `broadcast_columns`; one value has stride 0."""
-    stride = 0 if array.size <= 1 else _flat_stride(array)
-    return array.ctypes.data, stride or 0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
-from collections.abc import Callable, Sequence, Set
-from numbers import Complex, Real
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from alkahest.compile import driver
-from alkahest.compile.columns import as_column, broadcast_columns, import_array
+from alkahest.compile import driver, own_class
+from alkahest.compile.batches import Batch
+from alkahest.compile.columns import as_array
+from alkahest.compile.direct import Direct, direct_path
 from alkahest.compile.dispatch import CompileConfig
+from alkahest.compile.points import one_list, point, wrong_count
 from alkahest.compile.protocols import Kernel
-from alkahest.errors import ArityError, ArrayError, DtypeError, NumberOverflowError, ShapeError
+from alkahest.errors import ArityError, ArrayError, ConfigError, ShapeError
 from alkahest.expr.tape import Tape
 
 if TYPE_CHECKING:
@@ -20,8 +25,11 @@ if TYPE_CHECKING:
 
     from alkahest.compile.driver import Explanation
 
+Progress = bool | Callable[[int, int], None]
+
 DTYPE_NAMES = {"f64": "float64", "f32": "float32"}
-ADAPT_FROM = 256.0  # below this many evaluations no tier that must be compiled can pay
+ADAPT_FROM = 256  # below this many evaluations no tier that must be compiled can pay
+MOST_EVALS = 2**60  # for a counter of 64 bits
 
 
 class CompiledFn:
@@ -45,16 +53,24 @@ class CompiledFn:
         self.config = config
         self.n_inputs = len(tape.inputs)
         self.n_outputs = len(tape.outputs)
-        self._lock = threading.Lock()
-        self._evals = 0.0
-        self._adapt_at = max(ADAPT_FROM, 2 * (config.expected_evals or 1.0))
+        self._lock = threading.RLock()
         self._adapts = config.adapt and config.backend is None
+        # How many evaluations this tier was meant for, and how many of them are left; C functions count down too.
+        self._meant = max(ADAPT_FROM, int(min(2 * (config.expected_evals or 1.0), MOST_EVALS)))
+        self._left = ctypes.c_int64(self._meant if self._adapts else 2**62)
+        self._own_classes: list[weakref.ref[type]] = []
         self._use(compilation or driver.compile_tape(tape, config))
 
     def _use(self, compilation: driver.Compilation) -> None:
         self._compilation = compilation
         self._kernel: Kernel = compilation.kernel
         self._scalar: Callable[..., Any] | None = None  # looked up when first wanted: a kernel may compile it then
+        self._direct: Direct | None = None
+        for own in self._own_classes:
+            kind = own()
+            if kind is not None:
+                own_class.empty(kind)
+        self._own_classes = []
 
     # -- what it is
 
@@ -98,88 +114,92 @@ class CompiledFn:
 
     def __call__(self, *values: Any) -> float | list[float]:
         """Return the value at one point, given as one list: `f([3.0, 0.0])`; a list of floats for several outputs."""
-        if len(values) != 1:
-            if values or self.n_inputs:
-                raise ArityError(
-                    f"this function takes one list of {self.n_inputs} value(s) and was called with {len(values)} "
-                    "argument(s).",
-                    remedy="Write f([x, y]) for a point, numpy_eval(f, x, y) for arrays.",
-                )
-            values = ([],)
-        return self.scalar(self._point(values[0]))
+        out = self._at(*values)
+        self.enter_c(self, self._at)
+        return out
 
-    def _point(self, values: Any) -> list[float]:
-        try:
-            if isinstance(values, Set | str | bytes):
-                raise TypeError
-            point: list[Any] = list(values)
-        except TypeError:
-            raise ArityError(
-                f"this function takes one list of {self.n_inputs} value(s) and was given a {type(values).__name__}.",
-                remedy="Write f([x, y]).",
-            ) from None
-        if len(point) != self.n_inputs:
-            raise self._arity("values", len(point))
-        return [v if v.__class__ is float else number(v) for v in point]
-
-    def _arity(self, what: str, count: int) -> ArityError:
-        names = ", ".join(self.inputs)
-        return ArityError(
-            f"this compiled function takes {self.n_inputs} input(s) ({names}) and was called with {count} {what}.",
-            remedy=f"Pass {self.n_inputs}, one per symbol, in the order given when it was compiled.",
-        )
+    def _at(self, *values: Any) -> float | list[float]:
+        at = point(one_list(values, self.inputs), self.inputs)
+        if self._adapts:
+            self._note(1)
+        return (self._scalar or self._find_scalar())(at)
 
     @property
     def scalar(self) -> Callable[..., Any]:
         """A callable for one point, of a list or of the values themselves; C-level where the tier has one."""
-        if self._adapts:
-            self._note(1.0)
-        found = self._scalar
-        if found is None:
-            kernel_s: Callable[..., Any] | None = getattr(self._kernel, "scalar", None)
-            found = self._scalar = kernel_s or self._scalar_by_columns
+        found = self._scalar or self._find_scalar()
+        if not self._adapts:
+            return found
+        if _maker(found) is None:
+            return self._scalar_now  # moves on to a tier that has better
+        self._note(1)
+        return self._scalar or self._find_scalar()
+
+    def _scalar_now(self, *xs: Any) -> float | list[float]:
+        self._note(1)
+        return (self._scalar or self._find_scalar())(*xs)
+
+    def _find_scalar(self) -> Callable[..., Any]:
+        kernel_s: Callable[..., Any] | None = getattr(self._kernel, "scalar", None)
+        found = self._scalar = kernel_s or self._scalar_by_columns
         return found
 
     def _scalar_by_columns(self, *xs: Any) -> float | list[float]:
-        import numpy as np
-
         alone = len(xs) == 1 and isinstance(xs[0], list | tuple)
-        point = np.array(self._point(xs[0] if alone else xs), dtype=DTYPE_NAMES[self.config.dtype])
-        out = self._run(1, [point[k : k + 1] for k in range(self.n_inputs)], None)
-        return float(out[0]) if self.n_outputs == 1 else [float(v) for v in out[:, 0]]
+        out = Batch(point(xs[0] if alone else xs, self.inputs), self.dtype).run(self._kernel)
+        return float(out) if self.n_outputs == 1 else [float(v) for v in out]
+
+    def enter_c(self, thing: Any, otherwise: Callable[..., Any], **form: bool) -> None:
+        """Let calls of `thing`, this function or one around it, be calls of the kernel's C function, if it has one.
+
+        `otherwise` is the method of `thing` for calls that the C function does not take; `form` is what its
+        `call_entry` takes (see `protocols.Kernel`). Nothing happens before a point was evaluated.
+        """
+        scalar = self._scalar
+        make = None if scalar is None else _maker(scalar)
+        if make is None or not own_class.may_be_given(thing):
+            return
+        with self._lock:
+            call = make(getattr(own_class.twin(thing), otherwise.__name__), self._left, **form)
+            if call is None or self._scalar is not scalar:
+                return
+            members: dict[str, Any] = {"__call__": call}
+            if thing is self and not self._adapts:
+                members["scalar"] = scalar
+            self._own_classes.append(weakref.ref(own_class.give(thing, members)))
 
     # -- many points
 
-    def call_batch(self, columns: Any, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def call_batch(self, columns: Any, *, out: NDArray[Any] | None = None, progress: Progress = False) -> NDArray[Any]:
         """Evaluate many points: `columns` is a list of `n_inputs` columns, or an array of shape (n_inputs, n).
 
         Returns shape (n,), or (n_outputs, n) for several outputs. A column may be anything with DLPack or `__array__`,
-        or one number. `out` is a writable array of the result's shape and dtype.
+        or one number. `out` is a writable array of the result's shape and dtype; `progress` as in `numpy_eval`.
         """
+        import numpy as np
+
         try:
             columns = list(columns)
         except TypeError:
-            raise self._arity("value that is no list of columns,", 1) from None
+            raise wrong_count(self.inputs, "value that is no list of columns,", 1) from None
         if len(columns) != self.n_inputs:
-            raise self._arity("columns", len(columns))
-        arrays = [import_array(c, self.dtype) for c in columns]
-        for k, a in enumerate(arrays):
-            if a.ndim > 1:
-                raise ShapeError(
-                    f"column {self.inputs[k]} has shape {a.shape}.",
-                    remedy="Pass flat columns, or use numpy_eval.",
-                )
-        if arrays and all(a.ndim == 0 for a in arrays):
+            raise wrong_count(self.inputs, "columns", len(columns))
+        arrays = [c if c.__class__ is np.ndarray else as_array(c) for c in columns]
+        axes = {a.ndim for a in arrays}
+        if axes == {0}:
             arrays[0] = arrays[0].reshape(1)
-        return self.evaluate(arrays, out=out)
+        elif not axes <= {0, 1}:
+            name, shape = next((n, a.shape) for n, a in zip(self.inputs, arrays, strict=True) if a.ndim > 1)
+            raise ShapeError(f"column {name} has shape {shape}.", remedy="Pass flat columns, or use numpy_eval.")
+        return self.evaluate(arrays, out=out, progress=progress)
 
-    def call_bulk(self, columns: Any, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def call_bulk(self, columns: Any, *, out: NDArray[Any] | None = None, progress: Progress = False) -> NDArray[Any]:
         """Do what `call_batch` does; the name that the C entry point has in generated code."""
-        return self.call_batch(columns, out=out)
+        return self.call_batch(columns, out=out, progress=progress)
 
     def call_batch_raw(self, flat: Any, n_vars: int, n_points: int) -> NDArray[Any]:
         """Evaluate points from one flat buffer in which the columns stand one after another."""
-        array = import_array(flat, self.dtype).reshape(-1)
+        array = as_array(flat).reshape(-1)
         if n_vars != self.n_inputs:
             raise ArityError(
                 f"this compiled function takes {self.n_inputs} input(s) and n_vars is {n_vars}.",
@@ -200,105 +220,66 @@ class CompiledFn:
         return np.dtype(DTYPE_NAMES[self.config.dtype])
 
     def evaluate(
-        self, arrays: Sequence[NDArray[Any]], *, out: NDArray[Any] | None = None, threads: int = 1
+        self,
+        arrays: Sequence[Any],
+        *,
+        out: NDArray[Any] | None = None,
+        threads: int = 1,
+        progress: Progress = False,
     ) -> NDArray[Any]:
-        """Evaluate arrays of this function's dtype, broadcast; the work behind `numpy_eval`.
+        """Evaluate array-like arguments, one per input, broadcast; the work behind `numpy_eval`.
 
         Returns the common shape, behind a first axis of length n_outputs where there are several outputs.
         """
         if len(arrays) != self.n_inputs:
-            raise self._arity("arguments", len(arrays))
-        shape, columns = broadcast_columns(arrays)
-        n = 1
-        for length in shape:
-            n *= length
-        if self._adapts:
-            self._note(float(n))
-        full = shape if self.n_outputs == 1 else (self.n_outputs, *shape)
-        result = self._result(full, out, columns)
-        flat = result.reshape(n) if self.n_outputs == 1 else result.reshape(self.n_outputs, n)
-        if n:
-            self._run(n, columns, flat, threads)
-        return self._deliver(result, out)
-
-    def _result(self, shape: tuple[int, ...], out: NDArray[Any] | None, columns: list[NDArray[Any]]) -> NDArray[Any]:
-        import numpy as np
-
-        if out is None:
-            return np.empty(shape, self.dtype)
-        if not isinstance(out, np.ndarray):
-            raise ShapeError(f"out is a {type(out).__name__}.", remedy="Pass a NumPy array to write to.")
-        if out.shape != shape or out.dtype != self.dtype or not out.flags.writeable:
-            raise ShapeError(
-                f"out has shape {out.shape} and dtype {out.dtype}{'' if out.flags.writeable else ', read-only'}; "
-                f"a writable array of shape {shape} and dtype {self.dtype} is needed.",
-                remedy=f"Pass numpy.empty({shape}, numpy.{self.dtype}).",
-            )
-        # A kernel may write a point before it reads the next: results go elsewhere first where memory is shared.
-        shared = any(np.may_share_memory(out, c) for c in columns)
-        return np.empty(shape, self.dtype) if shared or not out.flags.c_contiguous else out
-
-    @staticmethod
-    def _deliver(result: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
-        if out is None or out is result:
+            raise wrong_count(self.inputs, "arguments", len(arrays))
+        direct = self._direct or self._find_direct()
+        result = None if progress else direct(arrays, out, threads)
+        if result is not None:
+            if self._adapts:
+                self._note(result.size // self.n_outputs)
             return result
-        out[...] = result
-        return out
+        batch = Batch(arrays, self.dtype)
+        if self._adapts:
+            self._note(batch.size)
+        run = partial(batch.run, self._kernel, operations=len(self.tape.instrs), out=out, threads=threads)
+        if not progress:
+            return run()
+        if progress is not True and not callable(progress):
+            raise ConfigError(
+                f"progress is {progress!r}.",
+                remedy="Pass True for a bar, or a function of two numbers: done and total.",
+            )
+        from alkahest.machine.progress import reporting
 
-    def _run(self, n: int, arrays: list[NDArray[Any]], flat: NDArray[Any] | None, threads: int = 1) -> NDArray[Any]:
-        import numpy as np
+        with reporting("points" if progress is True else progress) as report:
+            return run(report=report)
 
-        kernel = self._kernel
-        if flat is None:
-            flat = np.empty(n if self.n_outputs == 1 else (self.n_outputs, n), self.dtype)
-        if getattr(kernel, "contiguous", False):
-            arrays = [
-                np.ascontiguousarray(np.broadcast_to(a.reshape(-1) if a.size == n else a.reshape(()), (n,)))
-                for a in arrays
-            ]
-        columns = [as_column(a) for a in arrays]
-        rows = [flat] if self.n_outputs == 1 else list(flat)
-        results = [(r.ctypes.data, r.itemsize) for r in rows]
-        if threads > 1 and getattr(kernel, "releases_gil", False):
-            from alkahest.compile.threads import call_in_chunks
-
-            call_in_chunks(kernel, n, columns, results, threads)
-        else:
-            kernel.call_columns(n, columns, results)
-        return flat
+    def _find_direct(self) -> Direct:
+        found = self._direct = direct_path(self._kernel, self.dtype, len(self.tape.instrs))
+        return found
 
     # -- moving to a faster tier
 
-    def _note(self, n: float) -> None:
-        self._evals += n
-        if self._evals >= self._adapt_at:
+    def _note(self, n: int) -> None:
+        left = self._left
+        left.value -= n
+        if left.value <= 0:
             with self._lock:
-                if self._evals >= self._adapt_at:
+                if left.value <= 0:
                     self._adapt()
 
     def _adapt(self) -> None:
         """Hold the auction again for what was evaluated so far, counting on as much again; keep a tier that wins."""
-        config = self.config.with_evals(self._evals)
-        self._adapt_at = 4.0 * self._evals
+        evals = self._meant - self._left.value
+        self._meant = min(4 * evals, MOST_EVALS)
+        self._left.value = self._meant - evals
+        config = self.config.with_evals(float(evals))
         best = next((c.name for c in driver.candidates_for(self.tape, config) if c.usable), self.tier)
         if best != self.tier:
             self._use(driver.compile_tape(self.tape, config))
 
 
-def number(value: Any) -> float:
-    """Return one real number as a float; anything else raises `ArrayError`, `DtypeError` or `NumberOverflowError`."""
-    if isinstance(value, Complex) and not isinstance(value, Real):
-        raise DtypeError(f"the value {value!r} is complex.", remedy="Pass real and imaginary parts as two inputs.")
-    if isinstance(value, str | bytes):
-        raise ArrayError(f"the value {value!r} is no number.", remedy="Pass a real number.")
-    try:
-        return float(value)
-    except OverflowError:
-        raise NumberOverflowError(
-            "a value does not fit a float.", remedy="Scale it so that it stays below 1.8e308."
-        ) from None
-    except (TypeError, ValueError):
-        raise ArrayError(
-            f"a value of type {type(value).__name__} is no number.",
-            remedy="Pass one real number per symbol; numpy_eval and call_batch take arrays.",
-        ) from None
+def _maker(scalar: Any) -> Callable[..., Any] | None:
+    """Return what makes C functions with a fallback of a C-level scalar entry, None for any other."""
+    return getattr(getattr(scalar, "__self__", None), "call_entry", None)

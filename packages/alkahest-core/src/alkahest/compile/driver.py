@@ -15,6 +15,8 @@ from alkahest.errors import AlkahestError, BackendUnavailableError, CompileError
 from alkahest.expr.tape import Tape
 from alkahest.plugins.infos import BackendInfo
 
+LOADED = "loaded"  # what `Kernel.origin` says of code that was kept on disk
+
 _instances: dict[str, Backend | str] = {}
 _lock = threading.RLock()
 
@@ -38,7 +40,7 @@ class Explanation:
         for c in self.candidates:
             mark = "*" if c.name == self.tier else ("+" if c.usable else "-")
             lines.append(f"  {mark} {c.name:<{width}}  {c.reason}")
-        lines += [f"  {name}: {outcome}" for name, outcome in self.attempts if name != self.tier]
+        lines += [f"  {name}: {outcome}" for name, outcome in self.attempts if name != self.tier or outcome == LOADED]
         return "\n".join(lines)
 
 
@@ -203,7 +205,7 @@ def _attempt(tape: Tape, config: CompileConfig, info: BackendInfo, attempts: lis
     except Exception as error:  # any failure of any backend falls back, visibly
         attempts.append((info.name, f"failed: {type(error).__name__}: {error}"))
         return None
-    attempts.append((info.name, "compiled"))
+    attempts.append((info.name, getattr(kernel, "origin", "compiled")))
     return kernel
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from alkahest.base import trees
 from alkahest.compile import driver
-from alkahest.compile.columns import import_array
-from alkahest.compile.compiled import CompiledFn, number
+from alkahest.compile.compiled import CompiledFn, Progress
 from alkahest.compile.dispatch import CompileConfig
 from alkahest.compile.driver import Explanation
 from alkahest.compile.interpreter import InterpreterBackend
+from alkahest.compile.points import number
 from alkahest.compile.tracing import TracedFn, check_config
 from alkahest.errors import (
     ConfigError,
@@ -29,6 +29,9 @@ from alkahest.expr.tape import linearize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+_FUNCTIONS = (CompiledFn, TracedFn)
 
 
 def expressions(expr: Expr | float | Sequence[Expr | float], inputs: Iterable[Any]) -> tuple[list[Expr], list[Any]]:
@@ -169,21 +172,25 @@ def _bindings(pool: ExprPool, bindings: Mapping[Any, Any]) -> dict[Expr, float]:
     return values
 
 
-def numpy_eval(f: CompiledFn | TracedFn, *xs: Any, out: NDArray[Any] | None = None) -> Any:
+def numpy_eval(f: CompiledFn | TracedFn, *xs: Any, out: NDArray[Any] | None = None, progress: Progress = False) -> Any:
     """Evaluate `f` over arrays, one per input, broadcast as NumPy does; the result is a NumPy array.
 
-    Anything with DLPack or `__array__` enters without a copy where dtype and layout allow. Several outputs give a
-    first axis of their number. A `CompiledFn` also takes `out`.
+    Anything with DLPack or `__array__` enters without a copy where dtype and layout allow; what must be converted or
+    copied is so piece by piece, in little memory. Several outputs give a first axis of their number. A `CompiledFn`
+    also takes `out`, which may be an input or a memory map. `progress=True` draws a bar, a function is called with
+    how many points are done and how many there are. An interrupt is heeded between pieces.
 
     >>> from alkahest import ExprPool, compile_expr
     >>> x = ExprPool().symbol("x")
     >>> numpy_eval(compile_expr(x**2, [x]), [1.0, 2.0])
     array([1., 4.])
     """
-    return _evaluate(f, xs, out, 1)
+    return _checked(f).evaluate(xs, out=out, progress=progress)
 
 
-def numpy_eval_par(f: CompiledFn | TracedFn, *xs: Any, out: NDArray[Any] | None = None) -> Any:
+def numpy_eval_par(
+    f: CompiledFn | TracedFn, *xs: Any, out: NDArray[Any] | None = None, progress: Progress = False
+) -> Any:
     """Do what `numpy_eval` does on all cores, where the kernel releases the GIL; the values are the same.
 
     >>> from alkahest import ExprPool, compile_expr
@@ -193,23 +200,16 @@ def numpy_eval_par(f: CompiledFn | TracedFn, *xs: Any, out: NDArray[Any] | None 
     """
     from alkahest.compile.threads import cores
 
-    return _evaluate(f, xs, out, cores())
+    return _checked(f).evaluate(xs, out=out, threads=cores(), progress=progress)
 
 
-def _evaluate(f: CompiledFn | TracedFn, xs: Sequence[Any], out: NDArray[Any] | None, threads: int) -> Any:
-    if isinstance(f, TracedFn):
-        leaves = f.program.bind(xs, {})
-        compiled = f.compiled
-        result = compiled.evaluate([import_array(x, compiled.dtype) for x in leaves], out=out, threads=threads)
-        if f.program.out_tree.is_leaf():
-            return result
-        return trees.unflatten([result] if compiled.n_outputs == 1 else list(result), f.program.out_tree)
-    if not isinstance(f, CompiledFn):
-        raise OperandError(
-            f"a {type(f).__name__} cannot be evaluated over arrays.",
-            remedy="Pass what compile_expr, trace or jit return.",
-        )
-    return f.evaluate([import_array(x, f.dtype) for x in xs], out=out, threads=threads)
+def _checked(f: CompiledFn | TracedFn) -> CompiledFn | TracedFn:
+    if isinstance(f, _FUNCTIONS):
+        return f
+    raise OperandError(
+        f"a {type(f).__name__} cannot be evaluated over arrays.",
+        remedy="Pass what compile_expr, trace or jit return.",
+    )
 
 
 def flatten_exprs(tree: Any) -> tuple[list[Any], trees.TreeDef]:

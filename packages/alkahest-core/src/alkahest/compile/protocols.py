@@ -38,9 +38,21 @@ class CompileOptions:
 class Kernel(Protocol):
     """Code for one tape.
 
-    Three attributes are optional. `contiguous = True` asks core for columns without gaps or broadcasts.
+    Some attributes are optional. `contiguous = True` asks core for columns without gaps or broadcasts.
     `releases_gil = True` says that `call_columns` may run in several threads at once. `scalar` is a callable that
     takes one list or tuple of floats, or the floats themselves, and returns a float, or a list for several outputs.
+
+    Where `scalar` is a C function, its `__self__` may have `call_entry(fallback, left, *, numbers=False,
+    gives_list=False)`. That returns another C function, or None. It takes exactly one list or tuple of floats, with
+    `numbers=True` exactly the floats; it may take other numbers that are read without running Python code. Each such
+    call takes 1 from `left`, a `ctypes.c_int64`; all other calls, with their keywords, and those that find 0 there, it
+    hands to `fallback`. `gives_list=True` asks for a list even of one output. Calls of a compiled function then are
+    calls of that C function.
+
+    `call_arrays(out, *inputs)` evaluates NumPy arrays of the kernel's dtype into `out` and returns it; it returns None,
+    with nothing written, where they are not as it takes them: a contiguous `out` that shares no memory with an input,
+    and inputs of its shape (behind a first axis of length n_outputs where there are several), or of one number.
+    `call_arrays` may be None.
     """
 
     n_inputs: int

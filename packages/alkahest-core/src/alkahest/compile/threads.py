@@ -1,16 +1,16 @@
-"""Running a kernel on all cores: chunks over a pool of threads, for kernels that release the GIL."""
+"""Carrying out the pieces of a batch: one after another, or on all cores for kernels that release the GIL."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Generic, TypeVar
 
-from alkahest.compile.protocols import Column, Kernel
-
-SMALLEST_CHUNK = 16_384  # points: below, handing work to a thread costs more than it saves
+Piece = TypeVar("Piece")
+Run = Callable[[Piece], int]  # carries out one piece and returns how many points it had
+Report = Callable[[int], None]  # told, in the caller's thread, how many points are done
 
 
 class _Pool:
@@ -42,34 +42,75 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def call_in_chunks(kernel: Kernel, n: int, columns: Sequence[Column], out: Sequence[Column], threads: int) -> None:
-    """Evaluate `n` points in up to `threads` chunks, the last one by the caller."""
-    chunks = max(1, min(threads, n // SMALLEST_CHUNK))
-    bounds = [n * k // chunks for k in range(chunks + 1)]
+def run_pieces(
+    pieces: Iterable[Piece], make_run: Callable[[], Run[Piece]], threads: int = 1, report: Report | None = None
+) -> None:
+    """Carry out all pieces; each of up to `threads` threads, one of them the caller's, takes the next when it is free.
 
-    def run(start: int, stop: int) -> None:
-        kernel.call_columns(
-            stop - start,
-            [(a + start * s, s) for a, s in columns],
-            [(a + start * s, s) for a, s in out],
-        )
+    `make_run()` is called once per thread and returns what carries out a piece. When one fails, or the caller is
+    interrupted, no further piece is begun, those at work are waited for, and the error is raised.
+    """
+    work = _Work(pieces)
+    others = [_threads.executor().submit(work.carry_out, make_run) for _ in range(threads - 1)]
+    told = 0
 
-    spans = list(itertools.pairwise(bounds))
-    waiting = [_threads.executor().submit(run, *span) for span in spans[:-1]]
+    def tell() -> None:
+        nonlocal told
+        if report is not None and told != work.done:
+            told = work.done
+            report(told)
+
     try:
-        run(*spans[-1])
+        work.carry_out(make_run, tell)
     finally:
-        _finish(waiting)  # whatever happens here: the others still write into the caller's arrays
-    for task in waiting:
-        task.result()
+        work.stop()
+        _finish(others)  # whatever happens here: the others still write into the caller's arrays
+    for task in others:
+        if not task.cancelled():
+            task.result()
+    tell()
 
 
-def _finish(waiting: Sequence[Future[None]]) -> None:
-    """Wait for all tasks, through interrupts, of which the last is raised again at the end."""
-    interrupt: KeyboardInterrupt | None = None
-    while not all(task.done() for task in waiting):
+class _Work(Generic[Piece]):
+    """Pieces to be shared out, and how many points are done."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self.done = 0
+        self._pieces = iter(pieces)
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Give out no further piece."""
+        self._stopped = True
+
+    def carry_out(self, make_run: Callable[[], Run[Piece]], tell: Callable[[], None] | None = None) -> None:
+        """Take pieces until there are none, and call `tell` after each; a failure stops the others as well."""
         try:
-            wait(waiting)
+            run = make_run()
+            while True:
+                with self._lock:
+                    piece = None if self._stopped else next(self._pieces, None)
+                if piece is None:
+                    return
+                points = run(piece)
+                with self._lock:
+                    self.done += points
+                if tell is not None:
+                    tell()
+        except BaseException:
+            self.stop()
+            raise
+
+
+def _finish(tasks: Sequence[Future[None]]) -> None:
+    """Wait for all tasks that have begun, through interrupts, of which the last is raised again at the end."""
+    interrupt: KeyboardInterrupt | None = None
+    for task in tasks:
+        task.cancel()  # there is nothing left to take
+    while not all(task.done() for task in tasks):
+        try:
+            wait(tasks)
         except KeyboardInterrupt as error:
             interrupt = error
     if interrupt is not None:

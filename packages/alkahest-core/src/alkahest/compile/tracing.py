@@ -10,9 +10,10 @@ from typing import Any, cast, overload
 
 from alkahest.base import trees
 from alkahest.compile import driver
-from alkahest.compile.columns import import_array
-from alkahest.compile.compiled import CompiledFn, number
+from alkahest.compile.compiled import CompiledFn, Progress
 from alkahest.compile.dispatch import CompileConfig
+from alkahest.compile.own_class import plain_class
+from alkahest.compile.points import number
 from alkahest.compile.program import REQUIRED, Parameter, Program, Static
 from alkahest.errors import ConfigError, TraceError
 from alkahest.expr.expression import Expr, number_like
@@ -43,6 +44,7 @@ class TracedFn:
         self._lock = threading.Lock()
         self._plain = program.by_position and all(p.treedef is None for p in program.parameters)
         self._one = program.out_tree.is_leaf()
+        self._flat = not self._one and _is_list_of_leaves(program)
 
     @property
     def pool(self) -> ExprPool:
@@ -75,16 +77,26 @@ class TracedFn:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the value at numbers, arrays, expressions or traced values, in the structure the function returned."""
-        plain = self._plain and not kwargs and len(args) == len(self.program.parameters)
-        leaves = list(args) if plain else self.program.bind(args, kwargs)
+        out = self._at(*args, **kwargs)
+        if self._compiled is not None and self._plain and (self._one or self._flat):
+            self._compiled.enter_c(self, self._at, numbers=True, gives_list=self._flat)
+        return out
+
+    def _at(self, *args: Any, **kwargs: Any) -> Any:
+        leaves = self._leaves(args, kwargs)
         kinds = {leaf.__class__ for leaf in leaves}
-        if kinds <= _NUMBERS:
+        others = kinds - _NUMBERS
+        if not others or all([issubclass(kind, float) for kind in others]):
             return self._at_point([v if v.__class__ is float else number(v) for v in leaves])
         if Traced in kinds:
             return self._on_traced(leaves)
         if Expr in kinds:
             return self.program.substitute(leaves)
         return self._on_arrays(leaves)
+
+    def _leaves(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        plain = self._plain and not kwargs and len(args) == len(self.program.parameters)
+        return list(args) if plain else self.program.bind(args, kwargs)
 
     def _on_traced(self, leaves: list[Any]) -> Any:
         """Bind the formula as equations of the program that is being traced."""
@@ -99,24 +111,36 @@ class TracedFn:
         return trees.unflatten(out if isinstance(out, list) else [out], self.program.out_tree)
 
     def _on_arrays(self, leaves: list[Any]) -> Any:
-        compiled = self.compiled
-        arrays = [import_array(leaf, compiled.dtype) for leaf in leaves]
-        out = compiled.evaluate(arrays)
+        out = self.compiled.evaluate(leaves)
         if self._one:
             return out if out.ndim else out[()]
-        rows = [out] if compiled.n_outputs == 1 else list(out)
-        return trees.unflatten(rows, self.program.out_tree)
+        return self._structured(out)
+
+    def _structured(self, out: Any) -> Any:
+        return trees.unflatten([out] if self.compiled.n_outputs == 1 else list(out), self.program.out_tree)
+
+    def evaluate(self, arrays: Sequence[Any], *, out: Any = None, threads: int = 1, progress: Progress = False) -> Any:
+        """Evaluate array-like arguments, broadcast, in the structure the function returned; see `numpy_eval`."""
+        leaves = self._leaves(arrays, {})
+        result = self.compiled.evaluate(leaves, out=out, threads=threads, progress=progress)
+        return result if self._one else self._structured(result)
 
     def with_config(self, config: CompileConfig) -> TracedFn:
         """Return the same function compiled with other settings."""
-        return type(self)(self.program, check_config(config))
+        return plain_class(type(self))(self.program, check_config(config))
 
     def __repr__(self) -> str:
         names = ", ".join(str(s) for s in self.symbols)
         return f"{self.kind}({names}) -> {self.expr}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.program, self.config)
+        return plain_class(type(self)), (self.program, self.config)
+
+
+def _is_list_of_leaves(program: Program) -> bool:
+    order = list(range(len(program.outputs)))
+    made = trees.unflatten(order, program.out_tree)
+    return made.__class__ is list and made == order
 
 
 def _number_types() -> frozenset[type]:
@@ -373,7 +397,7 @@ def jit(f: TracedFn, config: CompileConfig | None = None) -> Any:
             remedy="Trace the function first: jit(trace_fn(fn, pool)).",
         )
     settings = CompileConfig(expected_evals=JIT_EVALS) if config is None else check_config(config)
-    return _compiled_class(type(f))(f.program, settings)
+    return _compiled_class(plain_class(type(f)))(f.program, settings)
 
 
 def _compiled_class(kind: type[TracedFn]) -> type[TracedFn]:

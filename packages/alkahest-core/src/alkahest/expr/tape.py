@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ from alkahest.expr.expression import Expr
 from alkahest.expr.pool import CONSTANTS, LEAVES, ExprPool
 from alkahest.expr.traversal import reachable
 
-TAPE_VERSION = 1
+TAPE_VERSION = 2
 
 
 class Instr(NamedTuple):
@@ -56,10 +57,15 @@ class Tape:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what the tape computes, names of inputs left out, as 64 hexadecimal digits."""
-        h = hashlib.sha256(f"alkahest-tape {TAPE_VERSION} {len(self.inputs)}".encode())
-        h.update(",".join([c.hex() for c in self.consts]).encode())
-        h.update(";".join([f"{i.op}{i.args}{i.params or ''}" for i in self.instrs]).encode())
-        h.update(repr(self.outputs).encode())
+        ops, args, params = zip(*self.instrs, strict=True) if self.instrs else ((), (), ())
+        slots = [a for some in args for a in some]
+        head = (TAPE_VERSION, len(self.inputs), len(self.consts), len(ops), len(slots), len(self.outputs))
+        h = hashlib.sha256(struct.pack("<6q", *head))
+        h.update(struct.pack(f"<{len(self.consts)}d", *self.consts))
+        numbers = (*[len(some) for some in args], *slots, *self.outputs)
+        h.update(struct.pack(f"<{len(numbers)}q", *numbers))
+        h.update(" ".join(ops).encode())
+        h.update(repr([(k, p) for k, p in enumerate(params) if p]).encode())
         return h.hexdigest()
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING
 
-from alkahest.compile.compiled import number as as_number
+from alkahest.compile.points import number as as_number
 from alkahest.errors import FitError
 from alkahest.fitting.model import FitModel, build_model
 from alkahest.fitting.results import Figure, FitResult

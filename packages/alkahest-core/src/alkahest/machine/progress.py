@@ -26,26 +26,32 @@ def progress(report: Callable[[int, int], None] | str | None = None) -> Generato
     >>> seen
     [(2, 2)]
     """
-    if callable(report):
-        token = progress_hook.set(report)
+    with reporting("items" if report is None else report) as show:
+        token = progress_hook.set(show)
         try:
             yield
         finally:
             progress_hook.reset(token)
+
+
+@contextmanager
+def reporting(report: Callable[[int, int], None] | str | None) -> Generator[Callable[[int, int], None] | None]:
+    """Give a function of how much is done and of how much there is: `report` itself, or one that draws a bar.
+
+    A text says what stands beside the bar; a total that begins anew has a bar of its own. None gives None.
+    """
+    if not isinstance(report, str):
+        yield report
         return
     with _bar() as bar:
         tasks: list[Any] = []
 
         def show(done: int, total: int) -> None:
             if not tasks or bar.tasks[tasks[-1]].finished:
-                tasks.append(bar.add_task(report or "items", total=total))
+                tasks.append(bar.add_task(report, total=total))
             bar.update(tasks[-1], completed=done)
 
-        token = progress_hook.set(show)
-        try:
-            yield
-        finally:
-            progress_hook.reset(token)
+        yield show
 
 
 def _bar() -> Any:
@@ -54,6 +60,6 @@ def _bar() -> Any:
     except ImportError:
         raise MissingPackageError(
             "drawing a bar needs Rich, which is not installed.",
-            remedy='Install it, pip install "./packages/alkahest-core[cli]", or pass a function to progress().',
+            remedy='Install it, pip install "./packages/alkahest-core[cli]", or pass a function instead.',
         ) from None
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from alkahest.extend import CompileOptions, Tape
+from alkahest_llvm.blocks.kernel import BlockKernel
+from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.loading import engine
+from alkahest_llvm.targets import host_target
 
-from alkahest_llvm.backend import LLVMBackend
 
+class LLVMFastBackend:
+    """The fast-compile tier: a program of precompiled kernels over blocks that stay in the cache."""
 
-class LLVMFastBackend(LLVMBackend):
-    """The fast-compile tier: kernels are called, and code generation does no more than it must."""
+    def unavailable(self) -> str:
+        """Return why LLVM cannot be used here, or nothing."""
+        try:
+            engine.prepare()
+        except (ImportError, OSError, RuntimeError) as error:
+            return f"llvmlite does not work here: {error}"
+        return ""
 
-    level: ClassVar[int] = 0
-    inlined_kernels: ClassVar[int] = -1
+    def refuses(self, tape: Tape) -> str:
+        """Return why a tape cannot be compiled, or nothing."""
+        missing = missing_ops(tape)
+        return f"no LLVM lowering for {', '.join(missing)}" if missing else ""
+
+    def compile(self, tape: Tape, options: CompileOptions) -> BlockKernel:
+        """Return the program of a tape."""
+        return BlockKernel(tape, options, host_target().lanes)

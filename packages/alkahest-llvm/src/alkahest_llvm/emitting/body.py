@@ -6,9 +6,9 @@ chain of functions of moderate length; values that one leaves to a later one pas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 from alkahest.extend import CompileOptions, Tape
 from alkahest_llvm.emitting.builder import Builder, Value
@@ -17,6 +17,7 @@ from alkahest_llvm.emitting.module_text import ModuleText
 
 REAL = {"f64": "double", "f32": "float"}
 LONGEST_BODY = 3000  # lines written into one function
+LONGEST_WHOLE = 700  # instructions of a tape that may fit into it
 LONGEST_PART = 800  # lines after which a part ends, where a tape is written in parts
 _ALWAYS = 1 << 62
 
@@ -34,33 +35,51 @@ class Body:
         self.rules = {op: rule_of(op) for op in tape.ops}
         self.n_inputs = len(tape.inputs)
         self.first = self.n_inputs + len(tape.consts)
-        self.readers: dict[int, set[str]] = {}
-        for instr in tape.instrs:
+
+    @cached_property
+    def _readers(self) -> dict[int, set[str]]:
+        readers: dict[int, set[str]] = {}
+        for instr in self.tape.instrs:
             for a in instr.args:
-                self.readers.setdefault(a, set()).add(instr.op)
+                readers.setdefault(a, set()).add(instr.op)
+        return readers
+
+    def readers(self, slot: int) -> frozenset[str]:
+        """Return the names of the ops that read a slot."""
+        return frozenset(self._readers.get(slot, ()))
 
     def write(self, builder: Builder, at: int, slots: dict[int, Value]) -> None:
         """Write the instruction of slot `at`."""
         op, args, params = self.tape.instrs[at - self.first]
-        value = self.rules[op](builder, *[slots[a] for a in args], **dict(params))
-        self.note(builder, at, value)
+        values = [slots[a] for a in args]
+        value = self.rules[op](builder, *values, **dict(params)) if params else self.rules[op](builder, *values)
+        builder.slot_of[value.ref] = at
         slots[at] = value
 
-    def note(self, builder: Builder, slot: int, value: Value) -> None:
-        """Tell the builder who reads a slot."""
-        builder.note_consumers(value, frozenset(self.readers.get(slot, ())))
 
-    def constants(self, builder: Builder) -> dict[int, Value]:
-        """Return the constants' slots."""
-        return {k: builder.constant(c) for k, c in enumerate(self.tape.consts, self.n_inputs)}
+class Slots(dict[int, Value]):
+    """The values of the slots in one function: constants, and what comes from elsewhere, when they are first read."""
+
+    def __init__(self, body: Body, builder: Builder, load: Callable[[int], Value]) -> None:
+        super().__init__()
+        self._body, self._builder, self._load = body, builder, load
+        builder.readers_of = body.readers
+
+    def __missing__(self, slot: int) -> Value:
+        k = slot - self._body.n_inputs
+        if 0 <= k < len(self._body.tape.consts):
+            value = self._builder.constant(self._body.tape.consts[k])
+        else:
+            value = self._load(slot)
+            self._builder.slot_of[value.ref] = slot
+        self[slot] = value
+        return value
 
 
 def write_body(builder: Builder, tape: Tape, inputs: Sequence[Value]) -> list[Value]:
     """Write the instructions of a tape in one piece and return its outputs."""
     body = Body(tape)
-    slots = dict(enumerate(inputs)) | body.constants(builder)
-    for slot, value in slots.items():
-        body.note(builder, slot, value)
+    slots = Slots(body, builder, inputs.__getitem__)
     for at in range(body.first, tape.n_slots):
         body.write(builder, at, slots)
     return [slots[k] for k in tape.outputs]
@@ -74,18 +93,6 @@ class Parts:
     places: dict[int, int] = field(default_factory=dict)
     frame_size: int = 0
     inputs: dict[int, int] = field(default_factory=dict)
-
-
-class _LazySlots(dict[int, Any]):
-    """Slots of one part: what it has not computed itself is loaded from the frame when it is first read."""
-
-    def __init__(self, writer: PartsWriter, known: dict[int, Value]) -> None:
-        super().__init__(known)
-        self._writer = writer
-
-    def __missing__(self, slot: int) -> Value:
-        value = self[slot] = self._writer.load(slot)
-        return value
 
 
 class PartsWriter:
@@ -104,10 +111,11 @@ class PartsWriter:
         for k in range(self.body.n_inputs):
             if k in self._last:
                 self.parts.inputs[k] = self._take_place(k)
-        for at in range(self.body.first, self.tape.n_slots):
+        end = self.tape.n_slots
+        for at in range(self.body.first, end):
             self.body.write(self._builder, at, self._slots)
             self._computed.append(at)
-            if len(self._builder.lines) > LONGEST_PART or at == self.tape.n_slots - 1:
+            if len(self._builder.lines) > LONGEST_PART or at == end - 1:
                 self._end(at)
         return self.parts
 
@@ -115,14 +123,12 @@ class PartsWriter:
         """Load a value that an earlier part, or the caller, left in the frame."""
         builder = self._builder
         pointer = frame_pointer(builder, self.parts.places[slot])
-        value = builder.emit(builder.real, f"load {builder.types[builder.real]}, ptr {pointer}, align 4")
-        self.body.note(builder, slot, value)
-        return value
+        return builder.emit(builder.real, f"load {builder.types[builder.real]}, ptr {pointer}, align 4")
 
     def _last_reads(self) -> dict[int, int]:
         last: dict[int, int] = {}
-        for at in range(self.body.first, self.tape.n_slots):
-            for slot in self.tape.instrs[at - self.body.first].args:
+        for at, instr in enumerate(self.tape.instrs, self.body.first):
+            for slot in instr.args:
                 last[slot] = at
         for slot in self.tape.outputs:
             last[slot] = _ALWAYS
@@ -130,7 +136,7 @@ class PartsWriter:
 
     def _begin(self) -> None:
         self._builder = new_builder(self.module, self.width, self.options)
-        self._slots = _LazySlots(self, self.body.constants(self._builder))
+        self._slots = Slots(self.body, self._builder, self.load)
         self._computed: list[int] = []
 
     def _end(self, at: int) -> None:

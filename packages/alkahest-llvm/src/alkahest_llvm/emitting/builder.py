@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from alkahest_llvm.vecmath.registry import in_single_precision
+
 if TYPE_CHECKING:
     from alkahest_llvm.emitting.module_text import ModuleText
 
 Number: TypeAlias = "Value | float | int"
 
-_SUFFIX = {"double": "f64", "float": "f32", "i64": "i64", "i128": "i128", "i1": "i1"}
+_SUFFIX = {"double": "f64", "float": "f32", "i64": "i64", "i32": "i32", "i128": "i128", "i1": "i1"}
 _FLOATS = ("double", "float")
+_DOUBLE, _WORD = struct.Struct("<d"), struct.Struct("<Q")
 RARELY = 90001  # the number of the metadata of branches that are rarely taken, out of the way of a caller's own
 _FLOAT_COMPARISON = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 _INTEGER_COMPARISON = {"lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge", "eq": "eq", "ne": "ne"}
@@ -28,13 +31,14 @@ _INTEGER_COMPARISON = {"lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge", "eq":
 def literal(number: float | int, kind: str) -> str:
     """Return `number` as LLVM writes a constant of the element type `kind`; floats are exact hexadecimal."""
     if kind == "double":
-        return f"0x{struct.unpack('<Q', struct.pack('<d', float(number)))[0]:016X}"
+        return f"0x{_WORD.unpack(_DOUBLE.pack(number))[0]:016X}"
     if kind == "float":
         return literal(round_to_single(float(number)), "double")
     if kind == "i1":
         return "true" if number else "false"
-    bits = int(number) & 0xFFFFFFFFFFFFFFFF
-    return str(bits - (1 << 64) if bits >> 63 else bits)
+    size = 32 if kind == "i32" else 64
+    bits = int(number) & ((1 << size) - 1)
+    return str(bits - (1 << size) if bits >> (size - 1) else bits)
 
 
 def round_to_single(number: float) -> float:
@@ -166,7 +170,9 @@ class Builder:
         self.lines: list[str] = []
         self.memo: dict[Any, Any] = {}
         self.block = "entry"
-        self._used: dict[str, frozenset[str]] = {}
+        # What the code generator knows of the tape: the slot of a value, and the ops that read a slot.
+        self.slot_of: dict[str, int] = {}
+        self.readers_of: Callable[[int], frozenset[str]] = lambda _: frozenset()
         self._count = 0
         vector = "{}" if width == 1 else f"<{width} x {{}}>"
         self.types = {kind: vector.format(kind) for kind in _SUFFIX}
@@ -245,25 +251,28 @@ class Builder:
     def kernels(self, name: str, *args: Value) -> tuple[Value, ...]:
         """Return all results of a math kernel that has several, such as `sincos`.
 
-        Kernels compute in double precision; for single precision arguments and results are converted.
+        Where all arguments are in single precision and there is a kernel for that, it is used. The others compute in
+        double precision: arguments in single precision, and then the results, are converted.
         """
         key = ("kernel", name, tuple([a.ref for a in args]))
         found = self.memo.get(key)
         if found is None:
-            wide = [self.as_double(a) for a in args]
-            results = self.module.apply_kernel(self, name, wide)
-            if any(a.kind == "float" for a in args):
-                results = tuple([self.as_real(r) for r in results])
-            found = self.memo[key] = results
+            found = self.memo[key] = self._apply_kernel(name, args)
         return found
+
+    def _apply_kernel(self, name: str, args: Sequence[Value]) -> tuple[Value, ...]:
+        single = in_single_precision(name) if all(a.kind == "float" for a in args) else None
+        if single is not None:
+            return self.module.apply_kernel(self, single, args)
+        results = self.module.apply_kernel(self, name, [self.as_double(a) for a in args])
+        if any(a.kind == "float" for a in args):
+            results = tuple([self.as_real(r) for r in results])
+        return results
 
     def consumers(self, value: Value) -> frozenset[str]:
         """Return the names of the tape's ops that read `value`: a rule may serve two of them at once."""
-        return self._used.get(value.ref, frozenset())
-
-    def note_consumers(self, value: Value, ops: frozenset[str]) -> None:
-        """Record which ops read `value`; the code generator does this before it applies rules."""
-        self._used[value.ref] = self.consumers(value) | ops
+        slot = self.slot_of.get(value.ref)
+        return frozenset() if slot is None else self.readers_of(slot)
 
     def start_block(self, label: str) -> None:
         """Begin a basic block; what follows goes there."""
@@ -301,6 +310,33 @@ class Builder:
                 for u, r in zip(usual, others, strict=True)
             ]
         )
+
+    def while_any(
+        self,
+        condition: Callable[..., Value],
+        step: Callable[..., Sequence[Value]],
+        values: Sequence[Value],
+    ) -> tuple[Value, ...]:
+        """Return `values` after `values = step(*values)` for as long as `condition(*values)` holds in any lane.
+
+        `step` itself must leave alone the lanes where the condition does not hold.
+        """
+        before, loop, inside, after = self.block, *[self.new_label(stem) for stem in ("loop", "inside", "after")]
+        self.lines.append(f"  br label %{loop}")
+        self.start_block(loop)
+        first = len(self.lines)
+        current = [self.emit(v.kind, "") for v in values]
+        with self._own_memo():
+            going = condition(*current)
+            any_lane = going.ref if self.width == 1 else self._any_lane(going)
+            self.lines.append(f"  br i1 {any_lane}, label %{inside}, label %{after}")
+            self.start_block(inside)
+            others = step(*current)
+        for k, (c, v, other) in enumerate(zip(current, values, others, strict=True), first):
+            self.lines[k] = f"  {c.ref} = phi {self.types[v.kind]} [{v.ref}, %{before}], [{other.ref}, %{self.block}]"
+        self.lines.append(f"  br label %{loop}")
+        self.start_block(after)
+        return tuple(current)
 
     def _any_lane(self, condition: Value) -> str:
         name = f"@llvm.vector.reduce.or.v{self.width}i1"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alkahest.extend import CompileError, CompileOptions, Instr, Tape
-from alkahest_llvm.emitting.body import LONGEST_BODY, Parts, PartsWriter, frame_pointer, new_builder, write_body
+from alkahest_llvm.emitting.body import (
+    LONGEST_BODY,
+    LONGEST_WHOLE,
+    Parts,
+    PartsWriter,
+    frame_pointer,
+    new_builder,
+    write_body,
+)
 from alkahest_llvm.emitting.builder import Builder, Value
 from alkahest_llvm.emitting.lowering import POLYGAMMA_ORDERS, RULES, register
 from alkahest_llvm.emitting.module_text import KernelStyle, ModuleText
@@ -17,7 +25,7 @@ BULK, SCALAR = "alkahest_eval_bulk", "alkahest_eval"
 
 _CACHE_LINE = 64
 _PREFETCH_DISTANCE = 2048  # bytes: from 1024 to 4096 made little difference
-_MOST_PREFETCHED = 16  # columns
+_MOST_PREFETCHED = 64  # columns
 
 
 @dataclass(frozen=True)
@@ -126,13 +134,14 @@ def bulk_module(tape: Tape, options: CompileOptions, *, width: int, style: Kerne
     a stride of 0 reads the same block again; `blocks` is not 0. The driver in `batch_entry` brings any other layout
     into this form.
     """
-    module = ModuleText(style)
-    builder = new_builder(module, width, options)
-    builder.block = "loop"
-    outputs = write_body(builder, tape, _loaded_columns(builder, tape))
-    if len(builder.lines) <= LONGEST_BODY:
-        module.define(_loop(module, builder, tape, outputs))
-        return Emitted(module)
+    if len(tape.instrs) <= LONGEST_WHOLE:
+        module = ModuleText(style)
+        builder = new_builder(module, width, options)
+        builder.block = "loop"
+        outputs = write_body(builder, tape, _loaded_columns(builder, tape))
+        if len(builder.lines) <= LONGEST_BODY:
+            module.define(_loop(module, builder, tape, outputs))
+            return Emitted(module)
     module = ModuleText(style)
     parts = PartsWriter(module, tape, width, options).write()
     builder = new_builder(module, width, options)
@@ -218,8 +227,9 @@ def scalar_module(tape: Tape, options: CompileOptions) -> ModuleText:
     """
     module = ModuleText("call")
     builder = new_builder(module, 1, options)
-    outputs = write_body(builder, tape, _loaded_numbers(builder, tape))
-    if len(builder.lines) > LONGEST_BODY:
+    short = len(tape.instrs) <= LONGEST_WHOLE
+    outputs = write_body(builder, tape, _loaded_numbers(builder, tape)) if short else []
+    if not short or len(builder.lines) > LONGEST_BODY:
         module = ModuleText("call")
         parts = PartsWriter(module, tape, 1, options).write()
         builder = new_builder(module, 1, options)

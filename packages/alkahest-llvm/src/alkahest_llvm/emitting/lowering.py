@@ -7,7 +7,7 @@ A rule is `rule(builder, *values, **params) -> Value`. A third party adds one fo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from alkahest.extend import CompileError, RuleTable, lowering_rules, prim_by_name
@@ -66,7 +66,7 @@ def _power(b: Builder, x: Value, y: Value) -> Value:
         return b.kernel("pow", x, y)
     if exponent == int(exponent):
         return _integer_power(b, x, int(exponent))
-    if exponent in (0.5, 1.5, 2.5, -0.5):
+    if exponent in (0.5, 1.5, 2.5, -0.5, -1.5):
         return _half_integer_power(b, x, exponent)
     return b.kernel("pow", x, y)
 
@@ -79,8 +79,10 @@ def _integer_power(b: Builder, x: Value, n: int) -> Value:
         return 1.0 / x
     if 1 <= n <= LARGEST_PRODUCT_POWER:
         return plain_power(x, n)
-    wide = b.as_double(x)
-    return b.as_real(twofold_power(wide, n))
+    if b.real == "double":
+        return twofold_power(x, n)
+    wide = b.as_double(x)  # the products' errors vanish when the result is rounded to single precision
+    return b.as_real(plain_power(wide if n > 0 else 1.0 / wide, abs(n)))
 
 
 def _half_integer_power(b: Builder, x: Value, exponent: float) -> Value:
@@ -90,7 +92,14 @@ def _half_integer_power(b: Builder, x: Value, exponent: float) -> Value:
         return root
     if exponent == -0.5:
         return 1.0 / root
+    if exponent == -1.5:
+        return ir.fabs(1.0 / x) / root  # neither part leaves the range of normal numbers before the result does
     return root * (ir.fabs(x) if exponent == 1.5 else plain_power(x, 2))
+
+
+def _log_normal(b: Builder, x: Value) -> Value:
+    """Return the logarithm of a positive normal number, infinity or nan."""
+    return select(x < float("inf"), b.kernel("log_normal", x), x)
 
 
 def _polygamma(b: Builder, order: Value, x: Value) -> Value:
@@ -146,6 +155,8 @@ RULES: dict[str, Rule] = {
 INTERNAL: dict[str, Rule] = {
     "fma.sub": lambda b, x, y, z: ir.fma(x, y, -z),
     "fma.neg": lambda b, x, y, z: ir.fma(-x, y, z),
+    "exp.usual": _kernel("exp_usual"),
+    "log.normal": _log_normal,
 }
 
 
@@ -154,10 +165,19 @@ def rule_of(op: str) -> Rule:
     return INTERNAL.get(op) or register().by_name(op)
 
 
+# What optimising writes, and takes apart.
+ARITHMETIC = frozenset(("add", "sub", "mul", "div", "neg", "abs", "pow", "fma"))
+
+
+def own_ops(ops: Iterable[str]) -> frozenset[str]:
+    """Return those of the ops that have this package's own rules: it knows what they compute."""
+    table = register()
+    return frozenset([op for op in ops if op in INTERNAL or (op in RULES and table.by_name(op) is RULES[op])])
+
+
 def own_arithmetic() -> bool:
     """Return whether sums, products and powers still mean what optimising takes them for."""
-    table = register()
-    return all(table.by_name(op) is RULES[op] for op in ("add", "sub", "mul", "div", "pow"))
+    return own_ops(ARITHMETIC) == ARITHMETIC
 
 
 def register() -> RuleTable:

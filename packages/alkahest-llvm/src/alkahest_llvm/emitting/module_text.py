@@ -62,7 +62,7 @@ class ModuleText:
         return name
 
     def apply_kernel(self, builder: Builder, name: str, args: Sequence[Value]) -> tuple[Value, ...]:
-        """Return the results of a kernel at `args` (doubles), in this module's style."""
+        """Return the results of a kernel at `args`, which have its type, in this module's style."""
         kernel = find(name)
         if kernel.body is None:
             self.host_kernels.add(name)
@@ -75,14 +75,15 @@ class ModuleText:
         return self._call(builder, kernel, args)
 
     def _call(self, builder: Builder, kernel: Kernel, args: Sequence[Value]) -> tuple[Value, ...]:
-        name, vector = f"@{symbol(kernel.name, builder.width)}", builder.types["double"]
+        real = kernel.real
+        name, vector = f"@{symbol(kernel.name, builder.width)}", builder.types[real]
         result = result_type(kernel, vector)
         self.declare(name, f"{result} {name}({', '.join([vector] * kernel.arity)}) nounwind memory(none) willreturn")
         listed = ", ".join([f"{vector} {a.ref}" for a in args])
-        out = builder.emit("double", f"call {result} {name}({listed})")
+        out = builder.emit(real, f"call {result} {name}({listed})")
         if kernel.results == 1:
             return (out,)
-        return tuple([builder.emit("double", f"extractvalue {result} {out.ref}, {k}") for k in range(kernel.results)])
+        return tuple([builder.emit(real, f"extractvalue {result} {out.ref}, {k}") for k in range(kernel.results)])
 
     def _define_kernel(self, kernel: Kernel) -> None:
         name = f"@{symbol(kernel.name, 1)}"
@@ -101,16 +102,16 @@ def kernel_text(module: ModuleText, kernel: Kernel, width: int, *, linkage: str 
     """Return the definition of a kernel at `width` as IR text; what it needs is added to `module`."""
     if kernel.body is None or (kernel.lanewise and width > 1):
         return lanewise_text(module, kernel, width, attributes)
-    builder = Builder(module, width)
-    vector = builder.types["double"]
-    args = [Value(builder, "double", f"%x{k}") for k in range(kernel.arity)]
+    builder = Builder(module, width, real=kernel.real)
+    vector = builder.types[kernel.real]
+    args = [Value(builder, kernel.real, f"%x{k}") for k in range(kernel.arity)]
     results = _tuple(kernel.body(*args))
     returned = result_type(kernel, vector)
     value = results[0].ref
     if kernel.results > 1:
         value = "undef"
         for k, r in enumerate(results):
-            value = builder.emit("double", f"insertvalue {returned} {value}, {vector} {r.ref}, {k}").ref
+            value = builder.emit(kernel.real, f"insertvalue {returned} {value}, {vector} {r.ref}, {k}").ref
     listed = ", ".join([f"{vector} {a.ref}" for a in args])
     body = "\n".join(builder.lines)
     return (

@@ -88,13 +88,13 @@ def is_nan(a: Value) -> Value:
 
 
 def bits(a: Value) -> Value:
-    """Return the 64 bits of a double as an integer."""
-    return a.builder.convert("bitcast", a, "i64")
+    """Return the bits of a number as an integer: 64 of a double, 32 of a float."""
+    return a.builder.convert("bitcast", a, "i32" if a.kind == "float" else "i64")
 
 
 def from_bits(a: Value) -> Value:
-    """Return the double that has these 64 bits."""
-    return a.builder.convert("bitcast", a, "double")
+    """Return the double that has these 64 bits, or the float that has these 32."""
+    return a.builder.convert("bitcast", a, "float" if a.kind == "i32" else "double")
 
 
 def horner(x: Value, coefficients: Sequence[float]) -> Value:

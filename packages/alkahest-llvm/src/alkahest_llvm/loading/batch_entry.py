@@ -265,19 +265,19 @@ class Driver(NamedTuple):
     """`call` is the driver as a ctypes function, which releases the interpreter lock; `code` keeps it loaded."""
 
     call: Any
-    code: tuple[engine.Code, ...]
+    code: engine.Code
 
 
 @cache
 def driver(real: str) -> Driver:
     """Return the driver for columns of "double" or "float"."""
-    names = ("alkahest_gather", "alkahest_scatter")
-    copies = engine.load(_for_type(_COPIES, real), names, {}, level=2)
+    copies = engine.compile_text(_for_type(_COPIES, real), level=2)
     # Its own few instructions a call are as fast unoptimised, and are compiled several times faster.
-    main = engine.load(_for_type(_DRIVER, real), ["alkahest_drive"], {n: copies[n] for n in names}, level=0)
+    main = engine.compile_text(_for_type(_DRIVER, real), level=0)
+    code = engine.link([copies.code, main.code], ["alkahest_drive"], {})
     i64, pointer = ctypes.c_int64, ctypes.c_void_p
     signature = ctypes.CFUNCTYPE(ctypes.c_int32, i64, pointer, i64, i64, pointer, i64, i64, pointer)
-    return Driver(signature(main["alkahest_drive"]), (copies, main))
+    return Driver(signature(code["alkahest_drive"]), code)
 
 
 def _for_type(text: str, real: str) -> str:

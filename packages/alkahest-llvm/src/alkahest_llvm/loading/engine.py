@@ -1,18 +1,24 @@
-"""From IR text to machine code in this process, through LLVM's ORC JIT."""
+"""From IR text to machine code in this process, through LLVM's ORC JIT; object code is kept between processes."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from itertools import count
 from typing import Any
 
-from alkahest_llvm.targets import host_target
+from alkahest_llvm.loading.units import Unit, kept
+from alkahest_llvm.targets import Target, host_target
 
 # One compilation at a time: what is kept here is not made for several.
 lock = threading.RLock()
+
+# How often this process has compiled, as opposed to loaded what another had compiled.
+compilations = 0
 
 # An engine keeps some memory for every library it ever loaded, so after this many the next library gets a new one.
 _LIBRARIES_PER_ENGINE = 256
@@ -21,10 +27,13 @@ _serial = count()
 
 
 class _Engine:
-    """One LLVM execution engine and the number of its libraries that are loaded."""
+    """One LLVM execution engine, which links objects, and the number of its libraries that are loaded."""
 
     def __init__(self) -> None:
-        self.lljit = prepare().create_lljit_compiler(target_machine(0))
+        llvm = _initialised()
+        machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(jit=True)
+        # LLVM's newer linker takes a quarter of the time for large objects; for Windows it is not ready.
+        self.lljit = llvm.create_lljit_compiler(machine, use_jit_link=sys.platform != "win32")
         self.ever = 0
         self.loaded = 0
         self.retired = False
@@ -52,7 +61,16 @@ class Code:
 
 @cache
 def prepare() -> Any:
-    """Initialise LLVM for this machine once and return the binding module."""
+    """Do once what LLVM takes to begin with, so that no function pays for it, and return the binding module."""
+    llvm = _initialised()
+    host_target()
+    with lock:
+        _engine()
+    return llvm
+
+
+@cache
+def _initialised() -> Any:
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -61,24 +79,57 @@ def prepare() -> Any:
 
 
 def target_machine(level: int) -> Any:
-    """Return a new LLVM target machine for this host at a code generation level of 0 to 3."""
-    llvm, host = prepare(), host_target()
+    """Return LLVM's target machine for this host at a code generation level of 0 to 3; to be used under the lock."""
+    return _target_machine(host_target(), level)
+
+
+@cache
+def _target_machine(host: Target, level: int) -> Any:
+    # It is kept, because what it works out when it is first used takes as long as a kernel.
+    llvm = prepare()
     target = llvm.Target.from_triple(llvm.get_process_triple())
     return target.create_target_machine(cpu=host.cpu, features=host.features, opt=level, jit=True)
 
 
+def machine() -> str:
+    """Return what stands for this processor and this LLVM in the keys of code that is kept."""
+    return _fingerprint(host_target())
+
+
+@cache
+def _fingerprint(host: Target) -> str:
+    import llvmlite
+
+    llvm = prepare()
+    described = (host, llvm.get_process_triple(), llvm.llvm_version_info, llvmlite.__version__)
+    return sha256(repr(described).encode()).hexdigest()
+
+
 def compile_object(text: str, level: int) -> bytes:
     """Return the object code of IR text, at a code generation level of 0 to 3; wrong text raises `RuntimeError`."""
+    global compilations  # noqa: PLW0603 - a count for whoever wants to know
     with lock:
         module = prepare().parse_assembly(text)
+        compilations += 1
         return target_machine(level).emit_object(module)
 
 
-def link(code: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> Code:
-    """Load object code into this process; `imports` gives the addresses of functions it calls."""
+def compile_text(text: str, level: int) -> Unit:
+    """Return IR text as object code, compiled once by all processes of this user; errors as in `compile_object`."""
+    key = f"text {sha256(text.encode()).hexdigest()} level {level} machine {machine()}"
+    return kept(key, lambda: Unit(compile_object(text, level)))
+
+
+def link(objects: Sequence[bytes], exports: Sequence[str], imports: Mapping[str, int]) -> Code:
+    """Load objects that may call each other into this process; `imports` gives the addresses of what else they call.
+
+    Several at a time take much less than one after the other.
+    """
     with lock:
         engine = _engine()
-        builder = prepare().JITLibraryBuilder().add_object_img(code).add_current_process()
+        builder = prepare().JITLibraryBuilder().add_current_process()
+        for code in objects:
+            builder.add_object_img(code)
         for name, address in imports.items():
             builder.import_symbol(name, address)
         for name in exports:
@@ -90,8 +141,8 @@ def link(code: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> Cod
 
 
 def load(text: str, exports: Sequence[str], imports: Mapping[str, int], level: int) -> Code:
-    """Compile IR text and load it into this process."""
-    return link(compile_object(text, level), exports, imports)
+    """Load IR text into this process, compiled by it if no other has done so."""
+    return link([compile_text(text, level).code], exports, imports)
 
 
 def _engine() -> _Engine:
@@ -109,5 +160,4 @@ def _engine() -> _Engine:
 def assembly(text: str, level: int) -> str:
     """Return the host assembly that `text` compiles to."""
     with lock:
-        machine = target_machine(level)
-        return machine.emit_assembly(prepare().parse_assembly(text))
+        return target_machine(level).emit_assembly(prepare().parse_assembly(text))

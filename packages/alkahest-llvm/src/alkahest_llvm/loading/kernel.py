@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alkahest.extend import ArityError, CompileOptions, Tape
-from alkahest_llvm.emitting.body import REAL
-from alkahest_llvm.emitting.codegen import BULK, SCALAR, bulk_module, scalar_module
-from alkahest_llvm.emitting.module_text import KernelStyle
 from alkahest_llvm.loading import engine, library
 from alkahest_llvm.loading.batch_entry import driver
-from alkahest_llvm.optimising.optimiser import optimise
+from alkahest_llvm.loading.units import Unit, kept, sources
+
+if TYPE_CHECKING:
+    from alkahest_llvm.emitting.module_text import KernelStyle
+    from alkahest_llvm.loading.generating import Generated
+
+_REAL = {"f64": "double", "f32": "float"}
 
 
 class Artifacts(Mapping[str, str]):
-    """The generated code as text: "llvm-ir", and "asm", which is made when it is asked for."""
+    """The generated code as text, "llvm-ir" and "asm", each made when it is asked for."""
 
-    def __init__(self, text: str, level: int) -> None:
-        self._text = text
+    def __init__(self, make: Callable[[], str], level: int) -> None:
+        self._make = make
         self._level = level
 
     def __getitem__(self, key: str) -> str:
@@ -37,33 +40,50 @@ class Artifacts(Mapping[str, str]):
         return 2
 
     @cached_property
+    def _text(self) -> str:
+        return self._make()
+
+    @cached_property
     def _assembly(self) -> str:
         return engine.assembly(self._text, self._level)
+
+
+class _Batch(NamedTuple):
+    """The loaded batch code: the driver, what it is told at each call beside the columns, and who owns the code."""
+
+    drive: Any
+    constants: tuple[Any, ...]
+    keep: tuple[Any, ...]
 
 
 class LLVMKernel:
     """Machine code for one tape. It may be called from several threads at once.
 
-    `level` is LLVM's code generation level, `style` says what becomes of math kernels in the batch loop, and `width`
-    how many points it takes at a time.
+    `level` is LLVM's code generation level and `width` how many points the batch code takes at a time. `style` says
+    what becomes of math kernels there; a number stands for "inline" where the tape has so many of them at most, else
+    "call". `origin` is "loaded" where the batch code was found on disk, else "compiled".
     """
 
     releases_gil = True
 
-    def __init__(self, tape: Tape, options: CompileOptions, *, level: int, style: KernelStyle, width: int) -> None:
-        tape = optimise(tape, options)
-        emitted = bulk_module(tape, options, width=width, style=style)
-        text = str(emitted.module)
+    def __init__(
+        self, tape: Tape, options: CompileOptions, *, level: int, style: KernelStyle | int, width: int
+    ) -> None:
         self.n_inputs = len(tape.inputs)
         self.n_outputs = len(tape.outputs)
-        self.artifacts: Mapping[str, str] = Artifacts(text, level)
+        generate = partial(_generate_batch, tape, options, style, width)
+        self.artifacts: Mapping[str, str] = Artifacts(lambda: generate().text, level)
         self._tape = tape
         self._options = options
         self._level = level
-        self._code = engine.load(text, [BULK], library.addresses(emitted.module.imports), level)
-        self._constants = (self.n_inputs, self.n_outputs, self._code[BULK], width, emitted.frame_bytes, None)
-        self._driver = driver(REAL[options.dtype])
+        self._width = width
+        self._unit = self._made(f"batch {style} x{width}", generate)
         self._table = ctypes.c_int64 * (2 * (self.n_inputs + self.n_outputs))
+
+    @property
+    def origin(self) -> str:
+        """Whether this process "compiled" the batch code or "loaded" what another had compiled."""
+        return self._unit.origin
 
     def call_columns(self, n: int, columns: Sequence[tuple[int, int]], out: Sequence[tuple[int, int]]) -> None:
         """Evaluate `n` points: (address, byte stride) per input column and per output column; stride 0 repeats."""
@@ -74,14 +94,78 @@ class LLVMKernel:
                 remedy="Pass one (address, stride) pair per input and per output of the tape.",
             )
         table = self._table(*[number for pair in (*columns, *out) for number in pair])
-        if self._driver.call(n, table, *self._constants):
+        batch = self._batch
+        if batch.drive(n, table, *batch.constants):
             raise MemoryError("no memory for the scratch columns of a batch")
 
     @cached_property
     def scalar(self) -> Any:
-        """A C function that takes a list or tuple of numbers, or the numbers; compiled the first time it is read."""
+        """A C function that takes a list or tuple of numbers, or the numbers; made the first time it is read."""
         from alkahest_llvm.loading.scalar_entry import scalar_function
 
-        module = scalar_module(self._tape, self._options)
-        code = engine.load(str(module), [SCALAR], library.addresses(module.imports), self._level)
-        return scalar_function(code[SCALAR], self._tape.inputs, self.n_outputs, code)
+        unit = self._made("scalar", self._generate_scalar)
+        code = library.load(unit)
+        return scalar_function(code[unit.entry], self._tape.inputs, self.n_outputs, code)
+
+    @cached_property
+    def call_arrays(self) -> Any:
+        """A C function of a result and inputs that are NumPy arrays; see `array_function`."""
+        from alkahest_llvm.loading.array_entry import array_function
+
+        batch = self._batch
+        n_in, n_out, code, lanes, frame_bytes, _ = batch.constants
+        return array_function(
+            code,
+            n_in,
+            n_out,
+            batch,
+            real=_REAL[self._options.dtype],
+            lanes=lanes,
+            operations=len(self._tape.instrs),
+            frame_bytes=frame_bytes,
+        )
+
+    @cached_property
+    def _batch(self) -> _Batch:
+        unit = self._unit
+        code = library.load(unit)
+        constants = (self.n_inputs, self.n_outputs, code[unit.entry], self._width, unit.frame_bytes, None)
+        drive = driver(_REAL[self._options.dtype])
+        return _Batch(drive.call, constants, (drive, code))
+
+    def _made(self, what: str, generate: Callable[[], Generated]) -> Unit:
+        """Return code of the tape, from disk or compiled now.
+
+        It is kept by what the tape is, so that it is found without writing any IR; or, where others than this package
+        have a part in the code, by its IR.
+        """
+
+        def compile_now() -> Unit:
+            made = generate()
+            return Unit(engine.compile_object(made.text, self._level), made.entry, made.imports, (), made.frame_bytes)
+
+        if _is_all_ours(self._tape):
+            named = f"{what} tape {self._tape.digest} {self._options!r} level {self._level}"
+            return kept(f"{named} machine {engine.machine()} sources {sources()}", compile_now)
+        made = generate()
+        unit = engine.compile_text(made.text, self._level)
+        return unit._replace(entry=made.entry, imports=made.imports, frame_bytes=made.frame_bytes)
+
+    def _generate_scalar(self) -> Generated:
+        from alkahest_llvm.loading.generating import scalar_code
+
+        return scalar_code(self._tape, self._options)
+
+
+def _generate_batch(tape: Tape, options: CompileOptions, style: KernelStyle | int, width: int) -> Generated:
+    from alkahest_llvm.loading.generating import batch_code
+
+    return batch_code(tape, options, style, width)
+
+
+def _is_all_ours(tape: Tape) -> bool:
+    """Return whether this package's own rules, and no others, make the code of a tape."""
+    from alkahest_llvm.emitting.lowering import RULES, register
+
+    table = register()
+    return tape.ops <= RULES.keys() and all(table.by_name(op) is rule for op, rule in RULES.items())

@@ -1,4 +1,4 @@
-"""The kernels that compiled functions call, each compiled once per process and vector width, when first needed."""
+"""The kernels that compiled functions call, each loaded once per process and vector width, when first needed."""
 
 from __future__ import annotations
 
@@ -6,41 +6,78 @@ import ctypes
 import ctypes.util
 import sys
 from functools import cache
+from typing import NamedTuple
 
-from alkahest_llvm.emitting.module_text import ModuleText, kernel_text, symbol
 from alkahest_llvm.loading import engine
-from alkahest_llvm.vecmath.registry import HOST_FUNCTIONS, find
+from alkahest_llvm.loading.units import Unit, kept, sources
 
 LEVEL = 2
-_loaded: dict[tuple[str, int], engine.Code] = {}
+
+Name = tuple[str, int]  # of a kernel, and the width of its vectors
 
 
-def addresses(wanted: set[tuple[str, int]]) -> dict[str, int]:
-    """Return the addresses of kernels, given as (name, width), by symbol; those not loaded yet are compiled."""
+class Loaded(NamedTuple):
+    """A kernel in this process: its symbol, and the code that holds it."""
+
+    symbol: str
+    code: engine.Code
+
+
+_loaded: dict[Name, Loaded] = {}
+
+
+def addresses(wanted: set[Name]) -> dict[str, int]:
+    """Return the addresses of kernels, given as (name, width), by symbol; those not loaded yet are loaded now."""
     with engine.lock:
         missing = wanted - _loaded.keys()
         if missing:
-            _load(missing)
-        return {symbol(*kernel): _loaded[kernel][symbol(*kernel)] for kernel in wanted}
+            _link([], missing)
+        return {symbol: code[symbol] for symbol, code in [_loaded[kernel] for kernel in wanted]}
 
 
-def _load(missing: set[tuple[str, int]]) -> None:
-    """Compile kernels, and those that they call, as one module: a module costs as much as a kernel."""
-    module = ModuleText("call")
-    written: set[tuple[str, int]] = set()
-    imports: dict[str, int] = {}
-    while missing:
-        name, width = min(missing)
-        kernel = find(name)
-        module.define(kernel_text(module, kernel, width, attributes="nounwind"), f"@{symbol(name, width)}")
-        if kernel.body is None:
-            imports[kernel.host_symbol] = host_address(HOST_FUNCTIONS[name][0])
-        written.add((name, width))
-        missing = (missing | module.imports) - written - _loaded.keys()
-    outside = module.imports - written
-    imports |= {symbol(*kernel): _loaded[kernel][symbol(*kernel)] for kernel in outside}
-    code = engine.load(str(module), [symbol(*kernel) for kernel in written], imports, LEVEL)
-    _loaded.update(dict.fromkeys(written, code))
+def load(unit: Unit) -> engine.Code:
+    """Load a unit, together with those kernels it calls that are not loaded yet, which takes less than each by itself.
+
+    The unit then stays in memory as long as they do.
+    """
+    with engine.lock:
+        return _link([unit], set(unit.imports))
+
+
+def _link(units: list[Unit], wanted: set[Name]) -> engine.Code:
+    """Load units and the kernels that are wanted, with those that they call in turn."""
+    kernels: dict[Name, Unit] = {}
+    present: set[Name] = set()
+    while wanted:
+        kernel = min(wanted)
+        wanted.remove(kernel)
+        if kernel in _loaded:
+            present.add(kernel)
+        elif kernel not in kernels:
+            kernels[kernel] = _unit(*kernel)
+            wanted.update(kernels[kernel].imports)
+    units = [*units, *kernels.values()]
+    imports = {symbol: code[symbol] for symbol, code in [_loaded[kernel] for kernel in present]}
+    imports |= {symbol: host_address(function) for unit in units for symbol, function in unit.host}
+    code = engine.link([unit.code for unit in units], [unit.entry for unit in units], imports)
+    _loaded.update({kernel: Loaded(unit.entry, code) for kernel, unit in kernels.items()})
+    return code
+
+
+def _unit(name: str, width: int) -> Unit:
+    return kept(f"kernel {name} x{width} machine {engine.machine()} sources {sources()}", lambda: _compile(name, width))
+
+
+def _compile(name: str, width: int) -> Unit:
+    """Compile one kernel; what it calls is left open."""
+    from alkahest_llvm.emitting.module_text import ModuleText, kernel_text, symbol
+    from alkahest_llvm.vecmath.registry import HOST_FUNCTIONS, find
+
+    module, kernel, entry = ModuleText("call"), find(name), symbol(name, width)
+    module.define(kernel_text(module, kernel, width, attributes="nounwind"), f"@{entry}")
+    host = () if kernel.body is not None else ((kernel.host_symbol, HOST_FUNCTIONS[name][0]),)
+    code = engine.compile_object(str(module), LEVEL)
+    return Unit(code, entry, tuple(sorted(module.imports - {(name, width)})), host)
 
 
 @cache

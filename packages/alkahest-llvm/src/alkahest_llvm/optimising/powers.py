@@ -1,39 +1,82 @@
-"""Small whole powers as products."""
+"""Constant powers as products, reciprocals and square roots, shared between all powers of one base."""
 
 from __future__ import annotations
 
-from alkahest.extend import Instr, Tape
+from alkahest_llvm.optimising.draft import Draft
+from alkahest_llvm.vecmath.integer_power import factors
 
-_FACTORS = {2.0: 1, 3.0: 2, 4.0: 2}  # products that replace a power; more of them would round too often
+# The largest exponents of x and of 1/x whose plain products stay within 2 and 4 ulp: where each rounding is as large as
+# it can be, x^4 is off by 1.92 ulp, x^6 by 3.51, (1/x)^3 by 3.52. The rule of "pow" computes the others, error and all.
+_MOST = {"1ulp": (4, 0), "4ulp": (6, 3)}
+_ON_THE_WAY = {1: (), 2: (2,), 3: (2, 3), 4: (2, 4), 5: (2, 3, 5), 6: (2, 3, 6)}  # by `factors`
+_ROOTS = frozenset((0.5, 1.5, 2.5, -0.5, -1.5))
 
 
-def expand_powers(tape: Tape) -> Tape:
-    """Return the tape with x^2, x^3 and x^4 as products.
+def expand_powers(draft: Draft) -> None:
+    """Replace powers with small whole exponents by repeated squaring; let powers n + 1/2 of one base share its root.
 
-    >>> from alkahest.extend import Instr, Tape
-    >>> expand_powers(Tape(("x",), (3.0,), (Instr("pow", (0, 1)),), (2,))).instrs
-    (Instr(op='mul', args=(0, 0), params=()), Instr(op='mul', args=(2, 0), params=()))
+    >>> from alkahest.extend import CompileOptions, Instr, Tape
+    >>> from alkahest_llvm.optimising.draft import rewritten
+    >>> cube_and_square = Tape(("x",), (3.0, 2.0), (Instr("pow", (0, 1)), Instr("pow", (0, 2))), (3, 4))
+    >>> print(rewritten(cube_and_square, CompileOptions(), [expand_powers]))
+    tape(x)
+      %1 = mul %0, %0
+      %2 = mul %1, %0
+      return %2, %1
     """
-    if "pow" not in tape.ops:
-        return tape
-    n, base = len(tape.inputs), len(tape.inputs) + len(tape.consts)
-    moved = list(range(base))
-    instrs: list[Instr] = []
-    squares: dict[int, int] = {}
+    if "pow" not in draft.ops:
+        return
+    most, most_negative = _MOST[draft.options.accuracy]
+    made: dict[int, dict[int, int]] = {}
+    inverse: dict[int, int] = {}
+    roots: dict[int, list[tuple[int, float]]] = {}
+    numbers, code = draft.numbers, draft.code
+    for slot in [s for s in draft.order() if code[s][0] == "pow"]:
+        x, exponent = code[slot][1]
+        n = numbers.get(exponent, 0.0)
+        if n in _ROOTS:
+            roots.setdefault(x, []).append((slot, n))
+        elif not -most_negative <= n <= most or n != int(n):
+            continue
+        elif n > 1.0:
+            _product(draft, slot, int(n), made.setdefault(x, {1: x}))
+        elif n < 0.0:
+            if x not in inverse:
+                inverse[x] = draft.add_before(slot, "div", draft.constant(1.0), x)
+            _product(draft, slot, -int(n), made.setdefault(inverse[x], {1: inverse[x]}))
+    for x, powers in roots.items():
+        if len({n for _, n in powers}) > 1:
+            _share_root(draft, x, powers)
+    draft.settle()
 
-    def emit(instr: Instr) -> int:
-        instrs.append(instr)
-        return base + len(instrs) - 1
 
-    for op, args, params in tape.instrs:
-        slots = tuple([moved[a] for a in args])
-        if op == "pow" and n <= args[1] < base and tape.consts[args[1] - n] in _FACTORS:
-            exponent, x = tape.consts[args[1] - n], slots[0]
-            square = squares.get(x)
-            if square is None:
-                square = squares[x] = emit(Instr("mul", (x, x)))
-            last = {2.0: None, 3.0: x, 4.0: square}[exponent]
-            moved.append(square if last is None else emit(Instr("mul", (square, last))))
+def _product(draft: Draft, slot: int, n: int, made: dict[int, int]) -> None:
+    """Let a slot be the power n of a base; `made` are the powers there are of it."""
+    if n in made:
+        draft.merge(slot, made[n])
+        return
+    made[n] = slot
+    for k in _ON_THE_WAY[n]:
+        one, other = factors(k)
+        if k == n:
+            draft.put(slot, "mul", made[one], made[other])
+        elif k not in made:
+            made[k] = draft.add_before(slot, "mul", made[one], made[other])
+
+
+def _share_root(draft: Draft, x: int, powers: list[tuple[int, float]]) -> None:
+    """Compute the powers n + 1/2 of x from one root, as the rule of each does."""
+    first = powers[0][0]
+    root = draft.add_before(first, "pow", x, draft.constant(0.5))
+    for slot, n in powers:
+        if n == 0.5:
+            draft.merge(slot, root)
+        elif n == 1.5:
+            draft.put(slot, "mul", root, draft.add_before(slot, "abs", x))
+        elif n == 2.5:
+            draft.put(slot, "mul", root, draft.add_before(slot, "mul", x, x))
         else:
-            moved.append(emit(Instr(op, slots, params)))
-    return Tape(tape.inputs, tape.consts, tuple(instrs), tuple([moved[o] for o in tape.outputs]))
+            numerator = draft.constant(1.0)
+            if n == -1.5:
+                numerator = draft.add_before(slot, "abs", draft.add_before(slot, "div", numerator, x))
+            draft.put(slot, "div", numerator, root)

@@ -85,11 +85,16 @@ def _any(x: Value, formula: Callable[[Value, Value], Value]) -> Value:
     return select(x < INF, y, x)
 
 
+@kernel("log_normal")
+def log_normal(x: Value) -> Value:
+    """Return the logarithm of a positive normal number, and nothing of meaning for others: `log` without its test."""
+    return _log(*exponent_and_fraction(x))
+
+
 @kernel("log")
 def log(x: Value) -> Value:
     """Return the natural logarithm. Error below 0.8 ulp."""
-    y = _log(*exponent_and_fraction(x))
-    return patch(not_normal_positive(x), y, lambda: x.builder.kernel("log_any", x))
+    return patch(not_normal_positive(x), log_normal(x), lambda: x.builder.kernel("log_any", x))
 
 
 @kernel("log_any", inline=False)

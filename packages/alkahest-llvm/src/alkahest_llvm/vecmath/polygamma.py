@@ -1,88 +1,130 @@
-"""The first three derivatives of digamma, which gradients of the gamma family need."""
+"""polygamma of constant orders: the derivatives of digamma, which gradients of the gamma family need."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from math import comb, factorial, pi
+
 from alkahest_llvm.emitting.builder import Value
-from alkahest_llvm.emitting.operations import equal, floor, horner, rint, select
-from alkahest_llvm.vecmath.coefficients import PI
-from alkahest_llvm.vecmath.common import INF, NAN
+from alkahest_llvm.emitting.operations import equal, fabs, floor, fma, horner, select
+from alkahest_llvm.vecmath.common import INF, NAN, patch
+from alkahest_llvm.vecmath.reflection import cotangent_of_pi, fraction
 from alkahest_llvm.vecmath.registry import kernel
+from alkahest_llvm.vecmath.twofold import Twofold, times
 
-ORDERS = (1, 2, 3)
-_ASYMPTOTIC_FROM = 18
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
-_FACTORIAL = (1.0, 1.0, 2.0, 6.0)
-_TINY = 1e-100  # the pole at 0 hides all else below it
-
-
-def _series(n: int) -> tuple[float, ...]:
-    """Return B(2k) (2k + n - 1)! / (2k)!, k = 1, 2, …: the asymptotic series of |psi_n| (DLMF 5.15.9)."""
-    out: list[float] = []
-    for k, b in enumerate(_BERNOULLI, start=1):
-        factor = b
-        for j in range(2 * k + 1, 2 * k + n):
-            factor *= j
-        out.append(factor)
-    return tuple(out)
+LARGEST_ORDER = 30
+_RELATIVE_ERROR = 2.0**-58  # of the asymptotic series
+_MOST_TERMS = 40
 
 
-def _power(x: Value, n: int) -> Value:
-    out = x
-    for _ in range(n - 1):
-        out = out * x
-    return out
+@cache
+def _bernoulli(n: int) -> tuple[Fraction, ...]:
+    """Return the Bernoulli numbers B(0) to B(n)."""
+    numbers: list[Fraction] = []
+    for m in range(n + 1):
+        total = sum((comb(m + 1, k) * b for k, b in enumerate(numbers)), Fraction(0))
+        numbers.append(Fraction(1) if m == 0 else -total / (m + 1))
+    return tuple(numbers)
 
 
-def _size(x: Value, n: int) -> Value:
-    """Return |psi_n(x)| for x > 0: recurrence up to 18 (DLMF 5.15.5), then the asymptotic series."""
-    shift = select(x < float(_ASYMPTOTIC_FROM), float(_ASYMPTOTIC_FROM) - floor(x), 0.0)
+@cache
+def _series(n: int) -> tuple[int, tuple[float, ...]]:
+    """Return from which argument, and with which terms, the asymptotic series of order n is good enough.
+
+    |psi_n(x)| x^n / (n - 1)! is 1 + n / (2 x) + the sum of B(2k) (2k + n - 1)! / ((2k)! (n - 1)!) x^-2k (DLMF 5.15.9);
+    the error is below the first term left out. The terms are those of k = 1, 2, ….
+    """
+    b = _bernoulli(2 * _MOST_TERMS)
+    terms = [b[2 * k] * comb(2 * k + n - 1, 2 * k) for k in range(1, _MOST_TERMS + 1)]
+    for start in range(4, 100):
+        for k, term in enumerate(terms):
+            if abs(term) / start ** (2 * k + 2) < _RELATIVE_ERROR:
+                return start, tuple([float(t) for t in terms[:k]])
+    raise ValueError(f"the asymptotic series of order {n} does not serve")
+
+
+@cache
+def _derivative_of_cotangent(n: int) -> tuple[float, ...]:
+    """Return the coefficients in c^2 of (-d/dt)^n cot t, divided by c = cot t where n is even.
+
+    The derivative of c is -(1 + c^2), so that each polynomial Q is followed by (1 + c^2) Q'.
+    """
+    q = [0, 1]
+    for _ in range(n):
+        slope = [k * c for k, c in enumerate(q)][1:]
+        q = [a + b for a, b in zip([*slope, 0, 0], [0, 0, *slope], strict=True)]
+    return tuple([float(c) for c in q[(n + 1) % 2 :: 2]])
+
+
+def _inverse(x: Value, low: Value) -> Twofold:
+    """Return 1 / (x + low)."""
+    inverse = 1.0 / x
+    return inverse, fma(-inverse, low, fma(-inverse, x, 1.0)) * inverse
+
+
+def _power(a: Twofold, n: int) -> Twofold:
+    """Return a^n by repeated squaring."""
+    result: Twofold | None = None
+    while True:
+        if n & 1:
+            result = a if result is None else times(result, a)
+        n >>= 1
+        if n == 0 and result is not None:
+            return result
+        a = times(a, a)
+
+
+def _whole(a: Twofold) -> Value:
+    """Return a as one number; where it has overflown, its second part means nothing."""
+    total = a[0] + a[1]
+    return select(total.compare("ord", 0.0), total, a[0])
+
+
+def _size(x: Value, n: int, first: Value) -> Value:
+    """Return |psi_n(x + first)| for x > 0 and `first` 0 or 1: recurrence (DLMF 5.15.5) up to the asymptotic series."""
+    b = x.builder
+    start, series = _series(n)
+    shift = float(start) - floor(x)
+    shift = select(shift > first, shift, first)
     z = x + shift
-    inverse = 1.0 / z
-    square = inverse * inverse
-    tail = horner(square, _series(n)) * square
-    head = _FACTORIAL[n - 1] + inverse * (0.5 * _FACTORIAL[n])
-    total = (head + tail) * _power(inverse, n)
-    for k in range(_ASYMPTOTIC_FROM - 1, -1, -1):  # the small terms first
-        at = x + float(k)
-        total = select(at < z, total + _FACTORIAL[n] / _power(at, n + 1), total)
-    return select(x < _TINY, _FACTORIAL[n] / _power(x, n + 1), total)
+    inverse = _inverse(z, x - (z - shift))
+    near_one = fma(inverse[0], 0.5 * n, fma(horner(inverse[0] * inverse[0], (0.0, *series)), 1.0, 1.0))
+    total = _whole(_power(inverse, n)) * float(factorial(n - 1)) * near_one
+
+    def add(k: Value, total: Value) -> list[Value]:
+        at = x + k
+        term = _whole(_power(_inverse(at, x - (at - k)), n + 1)) * float(factorial(n))
+        return [k - 1.0, select(k >= first, total + term, total)]
+
+    return b.while_any(lambda k, _: k >= first, add, [shift - 1.0, total])[1]  # the small terms first
 
 
-def _of_order(x: Value, n: int) -> Value:
-    """Return psi_n(x); negative arguments are reflected (DLMF 5.15.6), poles are inf for odd n and nan for even n."""
-    negative = x < 0.0
-    y = _size(select(negative, 1.0 - x, x), n)
-    fraction = x - rint(x)
-    sine, cosine = x.builder.kernels("sincos", fraction * PI[0])
-    inverse = PI[0] / sine
-    square = inverse * inverse
-    if n == 1:
-        reflected = square - y
-    elif n == 2:
-        y = -y
-        reflected = y - (2.0 * cosine) * (square * inverse)
-    else:
-        reflected = 2.0 * (square * square) * (1.0 + 2.0 * (cosine * cosine)) - y
-    y = select(negative, reflected, y)
-    pole = equal(fraction, 0.0) & (x <= 0.0)
-    y = select(pole, INF if n % 2 else NAN, y)
-    y = select(equal(x, INF), 0.0, y)
-    return select(equal(x, -INF), NAN, y)
+def _reflected(x: Value, n: int) -> Value:
+    """Return psi_n(x) for x < 0 (DLMF 5.15.6): the derivative of a cotangent and psi_n(1 - x)."""
+    f = fraction(x)
+    c = cotangent_of_pi(f)
+    y = horner(c * c, _derivative_of_cotangent(n)) * pi ** (n + 1)
+    y = (y if n % 2 else -(y * c)) - _size(fabs(x), n, x.builder.constant(1.0, "double"))
+    return select(equal(f, 0.0), INF if n % 2 else NAN, y)
 
 
-@kernel("polygamma1", inline=False)
-def polygamma1(x: Value) -> Value:
-    """Return trigamma(x); relative error below 4 ulp for x > 0."""
-    return _of_order(x, 1)
+def _of_order(n: int) -> Callable[[Value], Value]:
+    def polygamma(x: Value) -> Value:
+        """Return psi_n(x); poles are inf for odd n and nan for even n.
+
+        Error below 4 ulp for x > 0, where the result is above 1e-290; for x < 0 below 2 n + 4 ulp of the larger of
+        the two parts, which may cancel.
+        """
+        y = _size(fabs(x), n, x.builder.constant(0.0, "double"))
+        y = patch(x < 0.0, y if n % 2 else -y, lambda: _reflected(x, n))
+        y = select(equal(x, 0.0), INF if n % 2 else NAN, y)
+        y = select(equal(x, INF), 0.0, y)
+        return select(equal(x, -INF), NAN, y)
+
+    return polygamma
 
 
-@kernel("polygamma2", inline=False)
-def polygamma2(x: Value) -> Value:
-    """Return the second derivative of digamma; relative error below 4 ulp for x > 0."""
-    return _of_order(x, 2)
-
-
-@kernel("polygamma3", inline=False)
-def polygamma3(x: Value) -> Value:
-    """Return the third derivative of digamma; relative error below 4 ulp for x > 0."""
-    return _of_order(x, 3)
+for _n in range(1, LARGEST_ORDER + 1):
+    kernel(f"polygamma{_n}", inline=False)(_of_order(_n))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kernel:
-    """One function of doubles.
+    """One function of doubles, or of floats where `real` says so.
 
     `body` writes it with `Value`s, at any width, or is None where the C library's `host_symbol` computes it.
     `lanewise` kernels are written for scalars only and applied to the lanes of a vector in turn. `inline=False` keeps
@@ -27,6 +27,7 @@ class Kernel:
     body: Callable[..., Value | tuple[Value, ...]] | None = None
     lanewise: bool = False
     inline: bool = True
+    real: str = "double"
 
     @property
     def host_symbol(self) -> str:
@@ -36,15 +37,11 @@ class Kernel:
 
 KERNELS: dict[str, Kernel] = {}
 
+# The kernels of floats, by the name of the kernel of doubles whose place they take in single precision.
+_SINGLE: dict[str, str] = {}
+
 # What the C library computes, lane by lane: the name there and the number of arguments.
-HOST_FUNCTIONS: dict[str, tuple[str, int]] = {
-    "erf": ("erf", 1),
-    "erfc": ("erfc", 1),
-    "gamma": ("tgamma", 1),
-    "lgamma": ("lgamma", 1),
-    "fmod": ("fmod", 2),
-    "remainder": ("remainder", 2),
-}
+HOST_FUNCTIONS: dict[str, tuple[str, int]] = {}
 
 _FAMILIES = (
     "exponential",
@@ -57,8 +54,15 @@ _FAMILIES = (
     "inverse_hyperbolic",
     "plane",
     "roots",
+    "remainders",
+    "error_function",
+    "gamma_function",
     "digamma",
     "polygamma",
+    "single.exponential",
+    "single.logarithm",
+    "single.trigonometric",
+    "single.error_function",
 )
 
 
@@ -71,6 +75,26 @@ def kernel(name: str, *, results: int = 1, lanewise: bool = False, inline: bool 
         return body
 
     return register
+
+
+def single_kernel(
+    name: str, *, serves: tuple[str, ...] = (), results: int = 1, inline: bool = True
+) -> Callable[..., Any]:
+    """Register the decorated function as the kernel `name` of floats, which takes the place of those that it serves."""
+
+    def register(body: Callable[..., Any]) -> Callable[..., Any]:
+        arity = body.__code__.co_argcount
+        KERNELS[name] = Kernel(name, arity, results, body, inline=inline, real="float")
+        _SINGLE.update(dict.fromkeys((name, *serves), name))
+        return body
+
+    return register
+
+
+def in_single_precision(name: str) -> str | None:
+    """Return the name of the kernel of floats that takes the place of the kernel `name`, None where there is none."""
+    _load_families()
+    return _SINGLE.get(name)
 
 
 def find(name: str) -> Kernel:

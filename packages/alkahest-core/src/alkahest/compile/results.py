@@ -1,0 +1,98 @@
+"""Memory for results, used again once nobody holds the result any more.
+
+A large array that is made for every call costs more in page faults than many functions take to compute: the operating
+system gets the memory back at once and hands out new pages, zeroed one by one, at the next call. So the memory of a
+released result serves the next one. What is kept for that is bounded by `settings.kept_result_bytes`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from alkahest import settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SMALLEST = 1 << 20  # bytes: below, the allocator of the process keeps its pages itself
+_ALIGNMENT = 64  # a cache line, and the widest vector
+
+
+class _Lease:
+    """Owns the memory of one result as long as any array looks into it."""
+
+    __slots__ = ("__array_interface__", "_block", "_kept")
+
+    def __init__(self, kept: KeptMemory, block: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        address = int(block.ctypes.data)
+        self._kept, self._block = kept, block
+        self.__array_interface__ = {
+            "data": (address + -address % _ALIGNMENT, False),
+            "shape": shape,
+            "typestr": dtype.str,
+            "version": 3,
+        }
+
+    def __del__(self) -> None:
+        self._kept.release(self._block)
+
+
+class KeptMemory:
+    """Blocks that no result uses, oldest first.
+
+    Blocks come back whenever an array dies, in any thread and in the middle of anything, so there is no lock: each
+    step is one operation of a deque.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: deque[NDArray[Any]] = deque()
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array whose numbers are yet to be written."""
+        import numpy as np
+
+        size = dtype.itemsize
+        for length in shape:
+            size *= length
+        if size < SMALLEST or size > settings.kept_result_bytes():
+            return np.empty(shape, dtype)
+        return np.asarray(_Lease(self, self._take(size), shape, dtype))
+
+    def _take(self, size: int) -> NDArray[Any]:
+        import numpy as np
+
+        for _ in range(len(self._blocks)):
+            try:
+                block = self._blocks.pop()
+            except IndexError:  # another thread took the last
+                break
+            if size + _ALIGNMENT <= block.nbytes <= 2 * size:
+                return block
+            self._blocks.appendleft(block)
+        return np.empty(size + _ALIGNMENT, np.uint8)
+
+    def release(self, block: NDArray[Any]) -> None:
+        """Keep a block for a later result, and let the oldest go where that is too much."""
+        self._blocks.append(block)
+        while self.kept_bytes() > settings.kept_result_bytes():
+            try:
+                self._blocks.popleft()
+            except IndexError:  # another thread took it
+                return
+
+    def kept_bytes(self) -> int:
+        """Return how many bytes wait for a result."""
+        return sum([block.nbytes for block in list(self._blocks)])
+
+
+_kept = KeptMemory()
+
+
+def empty_result(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array for a result, in memory of an earlier one where that fits.
+
+    It is an ordinary array but that it does not own its memory (`array.base` does), so `ndarray.resize` refuses it.
+    """
+    return _kept.empty(shape, dtype)

@@ -1,0 +1,156 @@
+"""Pieces over threads: each once, failures and interrupts, and no task left behind."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from alkahest.compile import threads
+from alkahest.compile.threads import run_pieces
+
+
+def collect(seen):
+    """Return what makes workers that write down the pieces they were given."""
+
+    def make_run():
+        def run(piece):
+            seen.append(piece)
+            return piece
+
+        return run
+
+    return make_run
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_every_piece_is_carried_out_once(workers):
+    seen = []
+    run_pieces(range(100), collect(seen), workers)
+    assert sorted(seen) == list(range(100))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_reports_come_in_the_callers_thread_and_end_with_the_total(workers):
+    told = []
+
+    def report(done):
+        told.append((done, threading.current_thread()))
+
+    run_pieces([1] * 50, collect([]), workers, report)
+    counts = [done for done, _ in told]
+    assert counts == sorted(set(counts))
+    assert counts[-1] == 50
+    assert {thread for _, thread in told} == {threading.current_thread()}
+
+
+def test_each_thread_has_a_worker_of_its_own():
+    made = []
+    ready = threading.Barrier(2, timeout=10)
+
+    def make_run():
+        made.append(threading.current_thread())
+
+        def run(piece):
+            if piece < 2:
+                ready.wait()
+            return 1
+
+        return run
+
+    run_pieces(range(20), make_run, 2)
+    assert len(made) == len(set(made)) == 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_error_in_the_callers_piece_waits_for_the_others(error):
+    begun, done = threading.Event(), []
+    caller = threading.current_thread()
+
+    def make_run():
+        def run(piece):
+            if threading.current_thread() is caller:
+                assert begun.wait(10)
+                raise error
+            begun.set()
+            time.sleep(0.2)
+            done.append(piece)
+            return 1
+
+        return run
+
+    with pytest.raises(error):
+        run_pieces(range(1000), make_run, 2)
+    assert len(done) == 1, "the piece that was at work was finished, and no other begun"
+
+
+def test_an_error_in_another_thread_is_raised():
+    caller = threading.current_thread()
+    failed = threading.Event()
+
+    def make_run():
+        def run(piece):
+            if threading.current_thread() is not caller:
+                failed.set()
+                raise ValueError("there")
+            assert failed.wait(10)
+            return 1
+
+        return run
+
+    with pytest.raises(ValueError, match="there"):
+        run_pieces(range(1000), make_run, 2)
+
+
+def test_an_interrupt_while_waiting_waits_on(monkeypatch):
+    """Ctrl-C while the last pieces of others are at work."""
+    caller, begun, done = threading.current_thread(), threading.Event(), []
+    interrupts = iter([True, True])
+    really = threads.wait
+
+    def interrupted(tasks):
+        if next(interrupts, False):
+            raise KeyboardInterrupt
+        return really(tasks)
+
+    monkeypatch.setattr(threads, "wait", interrupted)
+
+    def make_run():
+        def run(piece):
+            if threading.current_thread() is caller:
+                assert begun.wait(10)
+            else:
+                begun.set()
+                time.sleep(0.2)
+                done.append(piece)
+            return 1
+
+        return run
+
+    with pytest.raises(KeyboardInterrupt):
+        run_pieces(range(2), make_run, 2)
+    assert len(done) == 1
+
+
+def test_work_inside_work_comes_to_its_end():
+    """All threads of the pool are taken by callers that want threads themselves."""
+
+    def inner(_):
+        seen = []
+        run_pieces(range(40), collect(seen), 4)
+        return len(seen)
+
+    many = threads.cores() + 2
+    executor = threads._threads.executor()
+    found = [task.result(timeout=30) for task in [executor.submit(inner, k) for k in range(many)]]
+    assert found == [40] * many
+
+
+def test_several_callers_at_once():
+    def work(k):
+        seen = []
+        run_pieces(range(k, k + 30), collect(seen), 3)
+        return sorted(seen) == list(range(k, k + 30))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(work, range(30)))

@@ -1,0 +1,486 @@
+"""IR of the scalar entry: one function that serves all tapes, and a shorter way through it for floats.
+
+`self` of a function is a tuple: a record, a Python function that raises for a wrong number of arguments, given the
+number, and a Python function that takes the calls which the short way does not, or None. The record, in a bytes
+object, holds six words: the address of the tape's code, the numbers of inputs and of outputs, the context that the
+code is handed, what the function does (below), and the address of a counter, or 0.
+"""
+
+from __future__ import annotations
+
+TAKES_LIST = 1  # one list or tuple of numbers
+TAKES_NUMBERS = 2  # the numbers themselves
+GIVES_LIST = 4  # a list even of one output
+FALLS_BACK = 8  # every other call goes to the Python function
+
+NUMBERS_ON_STACK = 256
+
+# `alkahest_any(self, args, nargs)`, a METH_FASTCALL function, through CPython's stable interface.
+#
+# An item of a list is held while it is converted, and the list is asked for every item anew: a conversion runs
+# Python code, which may change the list.
+GENERAL = """
+declare ptr @PyTuple_GetItem(ptr, i64)
+declare i64 @PyTuple_Size(ptr)
+declare ptr @PyBytes_AsString(ptr)
+declare i64 @PyList_Size(ptr)
+declare ptr @PyList_New(i64)
+declare i32 @PyList_SetItem(ptr, i64, ptr)
+declare ptr @PyLong_FromSsize_t(i64)
+declare double @PyFloat_AsDouble(ptr)
+declare ptr @PyFloat_FromDouble(double)
+declare ptr @PyErr_Occurred()
+declare ptr @PyErr_NoMemory()
+declare ptr @PyObject_Type(ptr)
+declare i32 @PyType_IsSubtype(ptr, ptr)
+declare ptr @PyObject_CallFunctionObjArgs(ptr, ...)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare ptr @PyMem_Malloc(i64)
+declare void @PyMem_Free(ptr)
+declare void @Py_DecRef(ptr)
+
+@PyList_Type = external global i8
+@PyTuple_Type = external global i8
+
+; 0: neither, 1: list, 2: tuple; subclasses count.
+define internal i32 @kind(ptr %object) nounwind {
+entry:
+  %type = call ptr @PyObject_Type(ptr %object)
+  %is.list = icmp eq ptr %type, @PyList_Type
+  br i1 %is.list, label %done, label %not.list
+not.list:
+  %is.tuple = icmp eq ptr %type, @PyTuple_Type
+  br i1 %is.tuple, label %done, label %derived
+derived:
+  %l = call i32 @PyType_IsSubtype(ptr %type, ptr @PyList_Type)
+  %t = call i32 @PyType_IsSubtype(ptr %type, ptr @PyTuple_Type)
+  %sub.list = icmp ne i32 %l, 0
+  %sub.tuple = icmp ne i32 %t, 0
+  %t2 = select i1 %sub.tuple, i32 2, i32 0
+  %either = select i1 %sub.list, i32 1, i32 %t2
+  br label %done
+done:
+  %result = phi i32 [1, %entry], [2, %not.list], [%either, %derived]
+  call void @Py_DecRef(ptr %type)
+  ret i32 %result
+}
+
+; Convert one number, held while it is converted; returns false with the error set where it is none.
+define internal i1 @convert(ptr %object, ptr %to) nounwind {
+entry:
+  %x = call double @PyFloat_AsDouble(ptr %object)
+  store double %x, ptr %to
+  %suspect = fcmp oeq double %x, -1.0
+  br i1 %suspect, label %ask, label %good
+ask:
+  %error = call ptr @PyErr_Occurred()
+  %fine = icmp eq ptr %error, null
+  ret i1 %fine
+good:
+  ret i1 true
+}
+
+define internal i1 @from_list(ptr %list, i64 %n, ptr %to) nounwind {
+entry:
+  %none = icmp eq i64 %n, 0
+  br i1 %none, label %good, label %next
+next:
+  %i = phi i64 [0, %entry], [%i1, %item]
+  %object = call ptr @PyList_GetItemRef(ptr %list, i64 %i)
+  %gone = icmp eq ptr %object, null
+  br i1 %gone, label %bad, label %item
+item:
+  %place = getelementptr double, ptr %to, i64 %i
+  %ok = call i1 @convert(ptr %object, ptr %place)
+  call void @Py_DecRef(ptr %object)
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %n
+  %again = and i1 %ok, %more
+  br i1 %again, label %next, label %out
+out:
+  ret i1 %ok
+good:
+  ret i1 true
+bad:
+  ret i1 false
+}
+
+define internal i1 @from_tuple(ptr %tuple, i64 %n, ptr %to) nounwind {
+entry:
+  %none = icmp eq i64 %n, 0
+  br i1 %none, label %good, label %next
+next:
+  %i = phi i64 [0, %entry], [%i1, %next]
+  %object = call ptr @PyTuple_GetItem(ptr %tuple, i64 %i)
+  %place = getelementptr double, ptr %to, i64 %i
+  %ok = call i1 @convert(ptr %object, ptr %place)
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %n
+  %again = and i1 %ok, %more
+  br i1 %again, label %next, label %out
+out:
+  ret i1 %ok
+good:
+  ret i1 true
+}
+
+define internal i1 @from_arguments(ptr %args, i64 %n, ptr %to) nounwind {
+entry:
+  %none = icmp eq i64 %n, 0
+  br i1 %none, label %good, label %next
+next:
+  %i = phi i64 [0, %entry], [%i1, %next]
+  %at = getelementptr ptr, ptr %args, i64 %i
+  %object = load ptr, ptr %at
+  %place = getelementptr double, ptr %to, i64 %i
+  %ok = call i1 @convert(ptr %object, ptr %place)
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %n
+  %again = and i1 %ok, %more
+  br i1 %again, label %next, label %out
+out:
+  ret i1 %ok
+good:
+  ret i1 true
+}
+
+define internal ptr @wrong_number(ptr %self, i64 %given) nounwind {
+  %raise = call ptr @PyTuple_GetItem(ptr %self, i64 1)
+  %number = call ptr @PyLong_FromSsize_t(i64 %given)
+  %failed = icmp eq ptr %number, null
+  br i1 %failed, label %done, label %call
+call:
+  %result = call ptr (ptr, ...) @PyObject_CallFunctionObjArgs(ptr %raise, ptr %number, ptr null)
+  call void @Py_DecRef(ptr %number)
+  br label %done
+done:
+  ret ptr null
+}
+
+define internal ptr @pack(ptr %numbers, i64 %n) nounwind {
+entry:
+  %single = icmp eq i64 %n, 1
+  br i1 %single, label %one, label %several
+one:
+  %y = load double, ptr %numbers
+  %float = call ptr @PyFloat_FromDouble(double %y)
+  ret ptr %float
+several:
+  %list = call ptr @PyList_New(i64 %n)
+  %failed = icmp eq ptr %list, null
+  br i1 %failed, label %bad, label %check
+check:
+  %none = icmp eq i64 %n, 0
+  br i1 %none, label %good, label %next
+next:
+  %i = phi i64 [0, %check], [%i1, %set]
+  %at = getelementptr double, ptr %numbers, i64 %i
+  %x = load double, ptr %at
+  %item = call ptr @PyFloat_FromDouble(double %x)
+  %lost = icmp eq ptr %item, null
+  br i1 %lost, label %drop, label %set
+set:
+  %status = call i32 @PyList_SetItem(ptr %list, i64 %i, ptr %item)
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %n
+  br i1 %more, label %next, label %good
+good:
+  ret ptr %list
+drop:
+  call void @Py_DecRef(ptr %list)
+  ret ptr null
+bad:
+  ret ptr null
+}
+
+define ptr @alkahest_any(ptr %self, ptr %args, i64 %nargs) nounwind {
+entry:
+  %stack = alloca [ON_STACK x double]
+  %boxed = call ptr @PyTuple_GetItem(ptr %self, i64 0)
+  %record = call ptr @PyBytes_AsString(ptr %boxed)
+  %does.at = getelementptr i8, ptr %record, i64 32
+  %does = load i64, ptr %does.at
+  %back = and i64 %does, FALLS_BACK
+  %falls.back = icmp ne i64 %back, 0
+  br i1 %falls.back, label %hand.over, label %here
+hand.over:
+  %fallback = call ptr @PyTuple_GetItem(ptr %self, i64 2)
+  %handed = call ptr @PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %nargs, ptr null)
+  ret ptr %handed
+here:
+  %code = load ptr, ptr %record
+  %n_in.at = getelementptr i8, ptr %record, i64 8
+  %n_in = load i64, ptr %n_in.at
+  %n_out.at = getelementptr i8, ptr %record, i64 16
+  %n_out = load i64, ptr %n_out.at
+  %context.at = getelementptr i8, ptr %record, i64 24
+  %context = load ptr, ptr %context.at
+  %numbers = add i64 %n_in, %n_out
+  %many = icmp ugt i64 %numbers, ON_STACK
+  br i1 %many, label %allocate, label %unpack
+allocate:
+  %bytes = mul i64 %numbers, 8
+  %heap = call ptr @PyMem_Malloc(i64 %bytes)
+  %no.memory = icmp eq ptr %heap, null
+  br i1 %no.memory, label %memory.error, label %unpack
+memory.error:
+  %ignored = call ptr @PyErr_NoMemory()
+  ret ptr null
+unpack:
+  %in = phi ptr [%stack, %here], [%heap, %allocate]
+  %out = getelementptr double, ptr %in, i64 %n_in
+  %single = icmp eq i64 %nargs, 1
+  br i1 %single, label %inspect, label %positional
+inspect:
+  %only = load ptr, ptr %args
+  %kind = call i32 @kind(ptr %only)
+  switch i32 %kind, label %positional [ i32 1, label %list
+                                        i32 2, label %tuple ]
+list:
+  %list.size = call i64 @PyList_Size(ptr %only)
+  %list.fits = icmp eq i64 %list.size, %n_in
+  br i1 %list.fits, label %read.list, label %arity
+read.list:
+  %list.ok = call i1 @from_list(ptr %only, i64 %n_in, ptr %in)
+  br label %converted
+tuple:
+  %tuple.size = call i64 @PyTuple_Size(ptr %only)
+  %tuple.fits = icmp eq i64 %tuple.size, %n_in
+  br i1 %tuple.fits, label %read.tuple, label %arity
+read.tuple:
+  %tuple.ok = call i1 @from_tuple(ptr %only, i64 %n_in, ptr %in)
+  br label %converted
+positional:
+  %fits = icmp eq i64 %nargs, %n_in
+  br i1 %fits, label %read.arguments, label %arity
+read.arguments:
+  %arguments.ok = call i1 @from_arguments(ptr %args, i64 %n_in, ptr %in)
+  br label %converted
+arity:
+  %given = phi i64 [%list.size, %list], [%tuple.size, %tuple], [%nargs, %positional]
+  %raised = call ptr @wrong_number(ptr %self, i64 %given)
+  br label %finish
+converted:
+  %ok = phi i1 [%list.ok, %read.list], [%tuple.ok, %read.tuple], [%arguments.ok, %read.arguments]
+  br i1 %ok, label %evaluate, label %finish
+evaluate:
+  call void %code(ptr %in, ptr %out, ptr %context)
+  %packed = call ptr @pack(ptr %out, i64 %n_out)
+  br label %finish
+finish:
+  %result = phi ptr [null, %arity], [null, %converted], [%packed, %evaluate]
+  br i1 %many, label %release, label %return
+release:
+  call void @PyMem_Free(ptr %in)
+  br label %return
+return:
+  ret ptr %result
+}
+""".replace("ON_STACK", str(NUMBERS_ON_STACK)).replace("FALLS_BACK", str(FALLS_BACK))
+
+# Before 3.13 nothing but the global lock keeps an item alive until it is held; from then on this is Python's own.
+GET_ITEM = "declare ptr @PyList_GetItemRef(ptr, i64)"
+GET_ITEM_HERE = """
+declare ptr @PyList_GetItem(ptr, i64)
+declare void @Py_IncRef(ptr)
+
+define internal ptr @PyList_GetItemRef(ptr %list, i64 %i) nounwind {
+entry:
+  %object = call ptr @PyList_GetItem(ptr %list, i64 %i)
+  %gone = icmp eq ptr %object, null
+  br i1 %gone, label %done, label %hold
+hold:
+  call void @Py_IncRef(ptr %object)
+  br label %done
+done:
+  ret ptr %object
+}
+"""
+
+# `alkahest_call(self, args, nargs)`: the same for numbers that can be read without running Python code, of a list, a
+# tuple or the arguments: floats, subclasses of float (whose value is at the same place) and ints that fit. All other
+# calls, and those after the counter has run out, are `alkahest_any`'s. `alkahest_call_or_hand_over` is the same with
+# keywords, which are the fallback's. Words in capitals are offsets of `ObjectLayout`.
+SHORT = """
+declare ptr @alkahest_any(ptr, ptr, i64)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare double @PyLong_AsDouble(ptr)
+declare ptr @PyFloat_FromDouble(double)
+declare ptr @PyList_New(i64)
+declare i32 @PyType_IsSubtype(ptr, ptr)
+declare ptr @PyErr_Occurred()
+declare void @PyErr_Clear()
+declare void @Py_DecRef(ptr)
+
+@PyList_Type = external global i8
+@PyTuple_Type = external global i8
+@PyFloat_Type = external global i8
+@PyLong_Type = external global i8
+
+define ptr @alkahest_call(ptr %self, ptr %args, i64 %nargs) nounwind {
+entry:
+  %numbers = alloca [ON_STACK x double]
+  %boxed.at = getelementptr i8, ptr %self, i64 TUPLE_ITEMS
+  %boxed = load ptr, ptr %boxed.at
+  %record = getelementptr i8, ptr %boxed, i64 BYTES_START
+  %n_in.at = getelementptr i8, ptr %record, i64 8
+  %n_in = load i64, ptr %n_in.at
+  %n_out.at = getelementptr i8, ptr %record, i64 16
+  %n_out = load i64, ptr %n_out.at
+  %does.at = getelementptr i8, ptr %record, i64 32
+  %does = load i64, ptr %does.at
+  %total = add i64 %n_in, %n_out
+  %fits = icmp ule i64 %total, ON_STACK
+  br i1 %fits, label %look, label %other
+look:
+  %lists = and i64 %does, TAKES_LIST
+  %takes.list = icmp ne i64 %lists, 0
+  %alone = icmp eq i64 %nargs, 1
+  %may.be.list = and i1 %takes.list, %alone
+  br i1 %may.be.list, label %inspect, label %loose
+inspect:
+  %only = load ptr, ptr %args
+  %type.at = getelementptr i8, ptr %only, i64 TYPE
+  %type = load ptr, ptr %type.at
+  %is.list = icmp eq ptr %type, @PyList_Type
+  br i1 %is.list, label %list, label %no.list
+list:
+  %list.at = getelementptr i8, ptr %only, i64 LIST_ITEMS
+  %list.items = load ptr, ptr %list.at
+  br label %sized
+no.list:
+  %is.tuple = icmp eq ptr %type, @PyTuple_Type
+  br i1 %is.tuple, label %tuple, label %loose
+tuple:
+  %tuple.items = getelementptr i8, ptr %only, i64 TUPLE_ITEMS
+  br label %sized
+sized:
+  %sized.items = phi ptr [%list.items, %list], [%tuple.items, %tuple]
+  %size.at = getelementptr i8, ptr %only, i64 SIZE
+  %size = load i64, ptr %size.at
+  br label %count
+loose:
+  %loosely = and i64 %does, TAKES_NUMBERS
+  %takes.numbers = icmp ne i64 %loosely, 0
+  br i1 %takes.numbers, label %count, label %other
+count:
+  %items = phi ptr [%sized.items, %sized], [%args, %loose]
+  %given = phi i64 [%size, %sized], [%nargs, %loose]
+  %right = icmp eq i64 %given, %n_in
+  br i1 %right, label %start, label %other
+start:
+  %none = icmp eq i64 %n_in, 0
+  br i1 %none, label %all, label %next
+next:
+  %i = phi i64 [0, %start], [%i1, %store]
+  %item.at = getelementptr ptr, ptr %items, i64 %i
+  %item = load ptr, ptr %item.at
+  %kind.at = getelementptr i8, ptr %item, i64 TYPE
+  %kind = load ptr, ptr %kind.at
+  %is.float = icmp eq ptr %kind, @PyFloat_Type
+  br i1 %is.float, label %float, label %no.float
+no.float:
+  %is.int = icmp eq ptr %kind, @PyLong_Type
+  br i1 %is.int, label %integer, label %derived
+derived:
+  %subtype = call i32 @PyType_IsSubtype(ptr %kind, ptr @PyFloat_Type)
+  %is.derived = icmp ne i32 %subtype, 0
+  br i1 %is.derived, label %float, label %other
+float:
+  %value.at = getelementptr i8, ptr %item, i64 FLOAT_VALUE
+  %x = load double, ptr %value.at
+  br label %store
+integer:
+  %whole = call double @PyLong_AsDouble(ptr %item)
+  %suspect = fcmp oeq double %whole, -1.0
+  br i1 %suspect, label %ask, label %store
+ask:
+  %error = call ptr @PyErr_Occurred()
+  %fine = icmp eq ptr %error, null
+  br i1 %fine, label %store, label %too.large
+too.large:
+  call void @PyErr_Clear()
+  br label %other
+store:
+  %value = phi double [%x, %float], [%whole, %integer], [%whole, %ask]
+  %place = getelementptr double, ptr %numbers, i64 %i
+  store double %value, ptr %place
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %n_in
+  br i1 %more, label %next, label %all
+all:
+  %counter.at = getelementptr i8, ptr %record, i64 40
+  %counter = load ptr, ptr %counter.at
+  %uncounted = icmp eq ptr %counter, null
+  br i1 %uncounted, label %evaluate, label %counted
+counted:
+  %left = load i64, ptr %counter
+  %spent = icmp sle i64 %left, 0
+  br i1 %spent, label %other, label %use
+use:
+  %fewer = sub i64 %left, 1
+  store i64 %fewer, ptr %counter
+  br label %evaluate
+evaluate:
+  %code = load ptr, ptr %record
+  %context.at = getelementptr i8, ptr %record, i64 24
+  %context = load ptr, ptr %context.at
+  %out = getelementptr double, ptr %numbers, i64 %n_in
+  call void %code(ptr %numbers, ptr %out, ptr %context)
+  %listed = and i64 %does, GIVES_LIST
+  %no.list.of.one = icmp eq i64 %listed, 0
+  %one.output = icmp eq i64 %n_out, 1
+  %single = and i1 %one.output, %no.list.of.one
+  br i1 %single, label %one, label %several
+one:
+  %y = load double, ptr %out
+  %result = call ptr @PyFloat_FromDouble(double %y)
+  ret ptr %result
+several:
+  %results = call ptr @PyList_New(i64 %n_out)
+  %failed = icmp eq ptr %results, null
+  br i1 %failed, label %bad, label %check
+check:
+  %empty = icmp eq i64 %n_out, 0
+  br i1 %empty, label %good, label %pack
+pack:
+  %m = phi i64 [0, %check], [%m1, %set]
+  %out.at = getelementptr double, ptr %out, i64 %m
+  %z = load double, ptr %out.at
+  %boxed.z = call ptr @PyFloat_FromDouble(double %z)
+  %lost = icmp eq ptr %boxed.z, null
+  br i1 %lost, label %drop, label %set
+set:
+  %results.at = getelementptr i8, ptr %results, i64 LIST_ITEMS
+  %slots = load ptr, ptr %results.at
+  %slot = getelementptr ptr, ptr %slots, i64 %m
+  store ptr %boxed.z, ptr %slot
+  %m1 = add i64 %m, 1
+  %unpacked = icmp ult i64 %m1, %n_out
+  br i1 %unpacked, label %pack, label %good
+good:
+  ret ptr %results
+drop:
+  call void @Py_DecRef(ptr %results)
+  br label %bad
+bad:
+  ret ptr null
+other:
+  %elsewhere = call ptr @alkahest_any(ptr %self, ptr %args, i64 %nargs)
+  ret ptr %elsewhere
+}
+
+define ptr @alkahest_call_or_hand_over(ptr %self, ptr %args, i64 %nargs, ptr %keywords) nounwind {
+entry:
+  %plain = icmp eq ptr %keywords, null
+  br i1 %plain, label %call, label %hand.over
+call:
+  %result = tail call ptr @alkahest_call(ptr %self, ptr %args, i64 %nargs)
+  ret ptr %result
+hand.over:
+  %fallback.at = getelementptr i8, ptr %self, i64 FALLBACK_AT
+  %fallback = load ptr, ptr %fallback.at
+  %handed = tail call ptr @PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %nargs, ptr %keywords)
+  ret ptr %handed
+}
+"""

@@ -1,0 +1,85 @@
+"""Compiled code with what is needed to load it, and how it is kept between processes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alkahest.extend import code_store
+
+
+class Unit(NamedTuple):
+    """Object code that exports the function `entry`.
+
+    `imports` are the kernels of the library that it calls, as (name, width), and `host` the functions of the C library
+    by the symbols it calls them by. `frame_bytes` is the memory which batch code wants for itself. `origin` says
+    whether this process "compiled" the code or "loaded" it.
+    """
+
+    code: bytes
+    entry: str = ""
+    imports: tuple[tuple[str, int], ...] = ()
+    host: tuple[tuple[str, str], ...] = ()
+    frame_bytes: int = 0
+    origin: str = "compiled"
+
+
+def kept(key: str, make: Callable[[], Unit]) -> Unit:
+    """Return the unit that any process of this user kept under `key`, or else make it now and keep it.
+
+    The key names all that the code depends on; `engine.machine()` and `sources()` are most of it.
+    """
+    store = code_store()
+    stored = store.get(key)
+    unit = None if stored is None else _decoded(stored)
+    if unit is None:
+        unit = make()
+        store.put(key, _encoded(unit))
+    return unit
+
+
+def sources() -> str:
+    """Return what stands for the sources of this package: code that other sources made is not used.
+
+    Names, sizes and times do for the content, which would take a millisecond to read.
+    """
+    return _SOURCES
+
+
+def _source_files(package: Path) -> Iterator[str]:
+    folders = [str(package)] if package.is_dir() else []  # else imported from an archive
+    beyond = len(str(package))
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    status = entry.stat()
+                    yield f"{entry.path[beyond:]} {status.st_size} {status.st_mtime_ns}"
+                elif entry.name != "__pycache__" and entry.is_dir():
+                    folders.append(entry.path)
+
+
+def _encoded(unit: Unit) -> bytes:
+    """Return a unit as bytes: a line of JSON, then the object code."""
+    facts = {name: value for name, value in unit._asdict().items() if name not in ("code", "origin")}
+    return json.dumps(facts).encode() + b"\n" + unit.code
+
+
+def _decoded(stored: bytes) -> Unit | None:
+    """Return the unit that was stored, or None where the bytes are something else."""
+    head, _, code = stored.partition(b"\n")
+    try:
+        facts: dict[str, Any] = json.loads(head)
+        imports = tuple([(str(name), int(width)) for name, width in facts["imports"]])
+        host = tuple([(str(symbol), str(function)) for symbol, function in facts["host"]])
+        return Unit(code, str(facts["entry"]), imports, host, int(facts["frame_bytes"]), "loaded")
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
+# Found out now, because what is imported now is what makes the code.
+_SOURCES = sha256("\n".join(sorted(_source_files(Path(__file__).parents[1]))).encode()).hexdigest()

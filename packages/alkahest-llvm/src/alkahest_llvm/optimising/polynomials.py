@@ -1,0 +1,220 @@
+"""Sums of monomials in one variable as nested multiply-adds.
+
+c0 + c1 x + c2 x^2 + … takes a product and an addition a term when it is nested (Horner's scheme), and no powers; gaps
+between the exponents take x^2, x^3, … as the factor. From `TWO_CHAINS_FROM` on, even and odd terms are nested apart and
+run side by side (D. E. Knuth, The Art of Computer Programming 2, section 4.6.4). What is nested already stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+from alkahest_llvm.optimising.draft import Draft
+from alkahest_llvm.optimising.nesting import Nesting, Signed
+from alkahest_llvm.optimising.terms import Monomials, Term
+
+# Terms with larger constants, or smaller than one over them, are left alone: with others a partial sum overflows only
+# where the terms themselves come close to it.
+_LARGEST_CONSTANT = {"f64": 2.0**512, "f32": 2.0**64}
+_LARGEST_FACTOR = 64.0  # of a coefficient that is no constant, for the same reason
+_OTHER_POWER = 14  # instructions of a power that is no plain product
+
+
+def nest_polynomials(draft: Draft) -> None:
+    """Nest each sum that has several powers of one variable, where that takes fewer instructions.
+
+    >>> from alkahest.extend import CompileOptions, Instr, Tape
+    >>> from alkahest_llvm.optimising.draft import rewritten
+    >>> terms = Instr("pow", (0, 1)), Instr("mul", (2, 4)), Instr("mul", (3, 0))
+    >>> tape = Tape(("x",), (2.0, 3.0, 5.0), (*terms, Instr("add", (5, 6)), Instr("add", (7, 1))), (8,))
+    >>> print(rewritten(tape, CompileOptions(), [nest_polynomials]))
+    tape(x)
+      %1 = 2.0
+      %2 = 3.0
+      %3 = 5.0
+      %4 = fma %2, %0, %3
+      %5 = fma %4, %0, %1
+      return %5
+    """
+    if draft.ops.isdisjoint(("add", "sub")) or draft.ops.isdisjoint(("mul", "pow")):
+        return
+    monomials = Monomials(draft)
+    for total in monomials.sums:
+        if monomials.has_two_powers(total):
+            _nest(draft, monomials, total)
+
+
+@dataclass
+class _Polynomial:
+    """Terms of one variable, by exponent."""
+
+    x: int
+    terms: dict[int, Term]
+
+    @property
+    def parted(self) -> bool:
+        return any(self.x in t.parted for t in self.terms.values())
+
+    def cost(self, *, with_rest: bool) -> int:
+        """Return how many instructions it takes to nest it and to add the rest of the sum."""
+        exponents = sorted(self.terms) if not with_rest else [0, *sorted(self.terms)]
+        factors = [k - j for j, k in pairwise(exponents)] + exponents[:1]
+        powers = sum(max(k - 1, 0) for k in factors) if self.parted else sum(map(_power_cost, set(factors)))
+        for k, t in self.terms.items():
+            if len(t.powers) > 1:
+                powers += _power_cost(sum(t.powers.values()) - k) + (abs(t.number) != 1.0)
+        return len(exponents) - 1 + (exponents[0] > 0) + powers
+
+
+def _nest(draft: Draft, monomials: Monomials, total: int) -> None:
+    inner, terms = monomials.take_apart(total)
+    found = _choose(draft, monomials, terms)
+    if not found:
+        return
+    rest = _without(draft, total, inner, {(t.reader, t.index) for p in found for t in p.terms.values()})
+    for p in reversed(found):
+        nesting = Nesting(draft, total, p.x, parted=p.parted)
+        rest = nesting.write([(k, _coefficient(draft, total, p.x, t)) for k, t in p.terms.items()], rest)
+    if rest is not None and rest[1]:
+        draft.put(total, "neg", rest[0])
+    elif rest is not None:
+        draft.move(rest[0], total)
+
+
+def _choose(draft: Draft, monomials: Monomials, terms: list[Term]) -> list[_Polynomial]:
+    """Return the polynomials among the terms of a sum that are worth nesting."""
+    members: dict[int, dict[int, Term]] = {}
+    limit = _LARGEST_CONSTANT[draft.options.dtype]
+    for t in terms:
+        if 1.0 / limit <= abs(t.number) <= limit:
+            for x, k in t.powers.items():
+                members.setdefault(x, {}).setdefault(k, t)
+    candidates = [_Polynomial(x, by) for x, by in members.items() if len(by) > 1 and max(by) > 1]
+    if not candidates:
+        return []
+    tally = _Tally(draft, monomials, terms)
+    found: list[_Polynomial] = []
+    for p in sorted(candidates, key=lambda p: -len(p.terms)):
+        if tally.admit(p) and tally.pays(p):
+            tally.take(p)
+            found.append(p)
+    return found
+
+
+class _Tally:
+    """The terms of a sum that belong to no polynomial yet, and what it costs to add them up."""
+
+    def __init__(self, draft: Draft, monomials: Monomials, terms: list[Term]) -> None:
+        self.draft = draft
+        self.monomials = monomials
+        self.left = set(terms)
+        self.products = sum(map(self._is_product, terms))
+
+    def admit(self, p: _Polynomial) -> bool:
+        """Leave those terms of a polynomial that may be nested together and tell whether there are enough.
+
+        A coefficient that is no constant is admitted only where at most one term is left over: what else would be
+        added to it may be there to cancel exactly, as in the products of twofold arithmetic.
+        """
+        p.terms = {k: t for k, t in p.terms.items() if t in self.left and _may_be_divided(t, p.x)}
+        if len(self.left) - len(p.terms) > 1:
+            p.terms = {k: t for k, t in p.terms.items() if len(t.powers) == 1}
+        return len(p.terms) > 1 and max(p.terms) > 1
+
+    def pays(self, p: _Polynomial) -> bool:
+        """Return whether nesting takes fewer instructions; of two long sums that share their powers, both do."""
+        terms = list(p.terms.values())
+        left = len(self.left) - len(terms)
+        saved = _additions(len(self.left), self.products)
+        saved -= _additions(left, self.products - sum(map(self._is_product, terms)))
+        saved += sum(len(t.own) for t in terms) + self._powers_saved(terms)
+        cost = p.cost(with_rest=left > 0)
+        return saved > cost or (saved == cost and len(terms) > 2)
+
+    def take(self, p: _Polynomial) -> None:
+        """Take the terms of a polynomial away."""
+        self.left.difference_update(p.terms.values())
+        self.products -= sum(map(self._is_product, p.terms.values()))
+
+    def _is_product(self, t: Term) -> bool:
+        """Return whether a term is a product that can be fused with its addition."""
+        power = self.monomials.power.get(t.slot, (0, 5 * (not t.own)))[1]
+        return self.draft.uses[t.slot] == 1 and power < 5
+
+    def _powers_saved(self, terms: list[Term]) -> int:
+        """Return what the powers cost that nothing else reads."""
+        code, power = self.draft.code, self.monomials.power
+        reads = Counter([s for t in terms for s in t.read])
+        saved = 0
+        while reads:
+            slot = max(reads)
+            if reads.pop(slot) == self.draft.uses[slot]:
+                op, args, _ = code[slot]
+                saved += 1 if op == "mul" else _power_cost(power[slot][1])
+                reads.update([a for a in args if a in power])
+        return saved
+
+
+def _may_be_divided(t: Term, x: int) -> bool:
+    """Return whether a term has a coefficient of x that can be computed without it.
+
+    That is a constant, or one other slot, or a power of one that the term computes by itself, times a moderate number.
+    The product of two others might overflow where the whole term does not.
+    """
+    others = t.powers.keys() - {x}
+    if not others:
+        return True
+    return (
+        len(others) == 1 and others.isdisjoint(t.parted) and 1.0 / _LARGEST_FACTOR <= abs(t.number) <= _LARGEST_FACTOR
+    )
+
+
+def _additions(terms: int, products: int) -> int:
+    """Return how many additions a sum takes that cannot be fused with one of its products."""
+    return max(terms - 1 - products, 0)
+
+
+def _power_cost(k: int) -> int:
+    return (0, 0, 1, 2, 2)[k] if k < 5 else _OTHER_POWER
+
+
+def _coefficient(draft: Draft, before: int, x: int, t: Term) -> Signed:
+    """Return what a term multiplies the power of x with."""
+    number = -t.number if t.minus else t.number
+    others = [(slot, k) for slot, k in t.powers.items() if slot != x]
+    if not others:
+        return draft.constant(number), False
+    ((slot, k),) = others
+    if k > 1:
+        slot = draft.add_before(before, "pow", slot, draft.constant(float(k)))
+    if abs(number) == 1.0:
+        return slot, number < 0.0
+    return draft.add_before(before, "mul", slot, draft.constant(number)), False
+
+
+def _without(draft: Draft, total: int, inner: list[int], taken: set[tuple[int, int]]) -> Signed | None:
+    """Return what remains of a sum without some of its terms; those left are added up in the order they were."""
+    value: dict[int, Signed | None] = {}
+    for slot in sorted(inner):
+        op, args, _ = draft.code[slot]
+        found = [None if (slot, i) in taken else value.get(a, (a, False)) for i, a in enumerate(args)]
+        if found == [(a, False) for a in args]:
+            value[slot] = slot, False
+        else:
+            value[slot] = _sum(draft, total, op, found)
+    return value[total]
+
+
+def _sum(draft: Draft, before: int, op: str, parts: list[Signed | None]) -> Signed | None:
+    signed = [
+        None if p is None else (p[0], p[1] != (op == "neg" or (op == "sub" and i == 1))) for i, p in enumerate(parts)
+    ]
+    present = [p for p in signed if p is not None]
+    if len(present) < 2:
+        return present[0] if present else None
+    (a, minus), (b, less) = present
+    if minus == less:
+        return draft.add_before(before, "add", a, b), minus
+    return draft.add_before(before, "sub", *((b, a) if minus else (a, b))), False

@@ -1,0 +1,1 @@
+"""Math kernels of floats: the most used functions, computed in single precision."""
