@@ -129,6 +129,10 @@ def test_a_third_party_gives_a_rule():
         (lambda x, y: interval_eval(x, [(0, 1)]), OperandError),
         (lambda x, y: interval_eval("x", {x: 1}), OperandError),
         (lambda x, y: interval_eval(ak.compile_expr(x, [x]), {"y": 1}), UnknownSymbolError),
+        (
+            lambda x, y: interval_eval(ak.trace_fn(lambda a: a, x.pool), {"a": 1, x.pool.symbol("a"): 2}),
+            DuplicateInputError,
+        ),
         (lambda x, y: interval_eval(ak.compile_expr(x, [x]), []), ArityError),
         (lambda x, y: interval_eval(ak.compile_expr(x, [x]), 3), OperandError),
     ],

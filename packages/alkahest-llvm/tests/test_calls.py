@@ -4,6 +4,8 @@ import copy
 import gc
 import inspect
 import pickle
+import subprocess
+import sys
 import threading
 import types
 import weakref
@@ -495,3 +497,21 @@ def test_signature_of_a_traced_function(traced):
     before = inspect.signature(g)
     g(1.0)
     assert inspect.signature(g) == before
+
+
+def test_a_process_ends_without_complaints(tmp_path):
+    """Functions, traced functions and large results that live until the end, in cycles too."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "import numpy as np\n"
+        "import alkahest as ak\n"
+        "x = ak.ExprPool().symbol('x')\n"
+        "f = ak.compile_expr(ak.sin(x), [x], backend='llvm')\n"
+        "g = ak.jit(ak.trace_fn(lambda x: x * x, ak.ExprPool()))\n"
+        "assert f([0.0]) == f([0.0]) == g(0.0) == g(0.0) == 0.0\n"
+        "f.result = ak.numpy_eval(f, np.zeros(3_000_000))\n"
+        "f.me, sys.kept = f, (f, g, f.__call__)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -64,7 +64,9 @@ class CompiledFn:
     def _use(self, compilation: driver.Compilation) -> None:
         self._compilation = compilation
         self._kernel: Kernel = compilation.kernel
-        self._scalar: Callable[..., Any] | None = None  # looked up when first wanted: a kernel may compile it then
+        # Both looked up when first wanted: a kernel may compile them then.
+        self._scalar: Callable[..., Any] | None = None
+        self._make_entry: Callable[..., Any] | None = None
         self._direct: Direct | None = None
         for own in self._own_classes:
             kind = own()
@@ -130,7 +132,7 @@ class CompiledFn:
         found = self._scalar or self._find_scalar()
         if not self._adapts:
             return found
-        if _maker(found) is None:
+        if self._make_entry is None:
             return self._scalar_now  # moves on to a tier that has better
         self._note(1)
         return self._scalar or self._find_scalar()
@@ -140,8 +142,12 @@ class CompiledFn:
         return (self._scalar or self._find_scalar())(*xs)
 
     def _find_scalar(self) -> Callable[..., Any]:
-        kernel_s: Callable[..., Any] | None = getattr(self._kernel, "scalar", None)
-        found = self._scalar = kernel_s or self._scalar_by_columns
+        kernel = self._kernel
+        found: Callable[..., Any] = getattr(kernel, "scalar", None) or self._scalar_by_columns
+        with self._lock:
+            if self._kernel is kernel:
+                self._make_entry = getattr(getattr(found, "__self__", None), "call_entry", None)
+                self._scalar = found
         return found
 
     def _scalar_by_columns(self, *xs: Any) -> float | list[float]:
@@ -155,17 +161,16 @@ class CompiledFn:
         `otherwise` is the method of `thing` for calls that the C function does not take; `form` is what its
         `call_entry` takes (see `protocols.Kernel`). Nothing happens before a point was evaluated.
         """
-        scalar = self._scalar
-        make = None if scalar is None else _maker(scalar)
+        make = self._make_entry
         if make is None or not own_class.may_be_given(thing):
             return
         with self._lock:
             call = make(getattr(own_class.twin(thing), otherwise.__name__), self._left, **form)
-            if call is None or self._scalar is not scalar:
+            if call is None or self._make_entry is not make:
                 return
             members: dict[str, Any] = {"__call__": call}
             if thing is self and not self._adapts:
-                members["scalar"] = scalar
+                members["scalar"] = self._scalar
             self._own_classes.append(weakref.ref(own_class.give(thing, members)))
 
     # -- many points
@@ -256,7 +261,11 @@ class CompiledFn:
             return run(report=report)
 
     def _find_direct(self) -> Direct:
-        found = self._direct = direct_path(self._kernel, self.dtype, len(self.tape.instrs))
+        kernel = self._kernel
+        found = direct_path(kernel, self.dtype, len(self.tape.instrs))
+        with self._lock:
+            if self._kernel is kernel:
+                self._direct = found
         return found
 
     # -- moving to a faster tier
@@ -278,8 +287,3 @@ class CompiledFn:
         best = next((c.name for c in driver.candidates_for(self.tape, config) if c.usable), self.tier)
         if best != self.tier:
             self._use(driver.compile_tape(self.tape, config))
-
-
-def _maker(scalar: Any) -> Callable[..., Any] | None:
-    """Return what makes C functions with a fallback of a C-level scalar entry, None for any other."""
-    return getattr(getattr(scalar, "__self__", None), "call_entry", None)

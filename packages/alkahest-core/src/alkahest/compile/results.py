@@ -48,6 +48,7 @@ class KeptMemory:
 
     def __init__(self) -> None:
         self._blocks: deque[NDArray[Any]] = deque()
+        self._most = 0  # bytes; kept here, because blocks also come back when the process ends and modules are empty
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an array whose numbers are yet to be written."""
@@ -56,7 +57,8 @@ class KeptMemory:
         size = dtype.itemsize
         for length in shape:
             size *= length
-        if size < SMALLEST or size > settings.kept_result_bytes():
+        self._most = settings.kept_result_bytes()
+        if size < SMALLEST or size > self._most:
             return np.empty(shape, dtype)
         return np.asarray(_Lease(self, self._take(size), shape, dtype))
 
@@ -76,7 +78,7 @@ class KeptMemory:
     def release(self, block: NDArray[Any]) -> None:
         """Keep a block for a later result, and let the oldest go where that is too much."""
         self._blocks.append(block)
-        while self.kept_bytes() > settings.kept_result_bytes():
+        while self.kept_bytes() > self._most:
             try:
                 self._blocks.popleft()
             except IndexError:  # another thread took it

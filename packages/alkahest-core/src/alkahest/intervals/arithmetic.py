@@ -8,6 +8,7 @@ import numpy as np
 
 from alkahest.intervals.interval import (
     Interval,
+    Reals,
     Truths,
     Unary,
     chosen,
@@ -99,14 +100,15 @@ def square(x: Interval) -> Interval:
 
 
 def _stepping(f: Unary) -> Any:
-    return lambda x: interval(f(x.lo), f(x.hi), x)
+    def rule(x: Interval) -> Interval:
+        return interval(f(x.lo), f(x.hi), x)
+
+    return rule
 
 
-def _half_away(value: Any) -> Any:
+def _half_away(value: Reals) -> Reals:
     whole = np.trunc(value)
-    with np.errstate(invalid="ignore"):
-        step = np.abs(value - whole) >= 0.5
-    return np.where(step, whole + np.copysign(1.0, value), whole)
+    return np.where(np.abs(value - whole) >= 0.5, whole + np.copysign(1.0, value), whole)
 
 
 for _name, _step in (

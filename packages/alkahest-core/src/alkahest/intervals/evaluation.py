@@ -128,7 +128,7 @@ def _bounds_of_inputs(tape: Tape, symbols: Sequence[Expr], boxes: Any) -> list[A
     """Return the bounds of a function's inputs from a sequence, or a mapping by name or symbol."""
     names = list(tape.inputs)
     if isinstance(boxes, Mapping):
-        by_name: dict[str, Any] = {}
+        by_name: dict[Any, Any] = {}
         for key, value in cast("Mapping[Any, Any]", boxes).items():
             name = names[symbols.index(key)] if isinstance(key, Expr) and key in symbols else key
             if name not in names:
@@ -136,6 +136,8 @@ def _bounds_of_inputs(tape: Tape, symbols: Sequence[Expr], boxes: Any) -> list[A
                     f"{key!r} is no input of the function (inputs: {', '.join(names) or 'none'}).",
                     remedy="Bind its inputs, by name or in order.",
                 )
+            if name in by_name:
+                raise DuplicateInputError(f"the input {name} is bound twice.", remedy="Bind each input once.")
             by_name[name] = value
         boxes = [by_name[n] for n in names if n in by_name]
     elif not isinstance(boxes, Sequence):

@@ -18,6 +18,7 @@ Reals: TypeAlias = NDArray[np.float64]
 Truths: TypeAlias = NDArray[np.bool_]
 Unary: TypeAlias = Callable[[Any], Any]
 
+LARGEST = 1.7976931348623157e308
 # NumPy's vector loops err by up to 4 ulps, and so may the fastest tiers; see `widened`.
 FUNCTION_ULPS = 8.0
 
@@ -42,21 +43,21 @@ def interval(lo: Any, hi: Any, *args: Interval, where: Any = True) -> Interval:
     return Interval(lo, hi, np.broadcast_to(defined, np.shape(lo)))
 
 
-def down(value: Any) -> Reals:
+def down(value: Reals) -> Reals:
     """Return the floats below; of results that underflow the sign tells on which side of zero they are.
 
-    >>> float(down(np.array(1.0))), float(down(np.array(0.0)))
-    (0.9999999999999999, 0.0)
+    >>> down(np.array([1.0, 0.0])).tolist()
+    [0.9999999999999999, 0.0]
     """
     return np.where((value == 0.0) & ~np.signbit(value), 0.0, np.nextafter(value, -np.inf))
 
 
-def up(value: Any) -> Reals:
+def up(value: Reals) -> Reals:
     """Return the floats above, as `down` does those below."""
     return -down(-value)
 
 
-def sum_down(a: Any, b: Any) -> Reals:
+def sum_down(a: Reals, b: Reals) -> Reals:
     """Return a + b rounded down: by the exact error of the sum (Knuth, TAOCP 2, 4.2.2, theorem B)."""
     total = a + b
     shadow = total - a
@@ -65,7 +66,7 @@ def sum_down(a: Any, b: Any) -> Reals:
     return np.where(exact, total, np.nextafter(total, -np.inf))
 
 
-def sum_up(a: Any, b: Any) -> Reals:
+def sum_up(a: Reals, b: Reals) -> Reals:
     """Return a + b rounded up."""
     return -sum_down(-a, -b)
 
@@ -130,11 +131,12 @@ def widened(lo: Any, hi: Any, *, ulps: Any = FUNCTION_ULPS, absolute: float = 0.
     The allowance is the error of the bound itself, and once more that of a tier which computes a value inside.
     """
     with np.errstate(all="ignore"):
-        below = lo - (ulps * np.spacing(np.abs(lo)) + absolute)
-        above = hi + (ulps * np.spacing(np.abs(hi)) + absolute)
-    largest = np.finfo(np.float64).max
-    below = np.where(np.isinf(lo), np.minimum(lo, largest), below)
-    return below, np.where(np.isinf(hi), np.maximum(hi, -largest), above)
+        below: Reals = lo - (ulps * np.spacing(np.abs(lo)) + absolute)
+        above: Reals = hi + (ulps * np.spacing(np.abs(hi)) + absolute)
+    # A value that overflowed stands for one beyond the largest number.
+    lowest: Reals = np.minimum(lo, LARGEST)
+    highest: Reals = np.maximum(hi, -LARGEST)
+    return np.where(np.isinf(lo), lowest, below), np.where(np.isinf(hi), highest, above)
 
 
 def clipped(x: Interval, low: float, high: float) -> Interval:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from alkahest.intervals.arithmetic import div, is_empty, square
@@ -44,7 +46,11 @@ def _reciprocal(x: Interval) -> Interval:
     return div(Interval(one, one, np.ones_like(x.defined)), x)
 
 
-_EXACT = {2.0: square, 1.0: lambda x: x, -1.0: _reciprocal, 0.5: sqrt}
+def _itself(x: Interval) -> Interval:
+    return x
+
+
+_EXACT: dict[float, Callable[[Interval], Interval]] = {2.0: square, 1.0: _itself, -1.0: _reciprocal, 0.5: sqrt}
 
 
 def _positive_power(x: Interval, y: Interval) -> tuple[Reals, Reals]:

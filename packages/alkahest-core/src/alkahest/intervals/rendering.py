@@ -134,7 +134,7 @@ def _of_two(f: Any, axes: Mapping[Any, Any]) -> tuple[Tape, list[tuple[float, fl
             f"{len(ranged)} symbol(s) have a range, and a picture has two axes.",
             remedy="Give two symbols a pair (lo, hi), and any others a number.",
         )
-    given = [value for value in axes.values() if isinstance(value, Sequence)]
+    given: list[Any] = [value for value in axes.values() if isinstance(value, Sequence)]
     if bounds[ranged[0]] is not given[0]:
         ranged.reverse()
     ranges = [_checked_range(tape.inputs[k], cast("Sequence[Any]", bounds[k])) for k in ranged]

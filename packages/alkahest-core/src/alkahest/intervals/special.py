@@ -17,6 +17,7 @@ from alkahest.intervals.table import interval_rule
 
 _ULPS = 256.0  # the interpreter's own error is some tens of ulps; near their zeros these are wrong by as much of 1
 _BESIDE_ZERO = _ULPS * 2.0**-52
+_STEEPER = 1.0 + 2.0**-40  # for the errors of slopes
 
 
 def _values(name: str) -> Any:
@@ -47,8 +48,9 @@ def _convex(value: Any, slope: Any, x: Interval) -> tuple[Reals, Reals]:
     at_lo, at_hi = value(x.lo), value(x.hi)
     slope_lo, slope_hi = slope(x.lo), slope(x.hi)
     width = np.where(np.isinf(x.lo) | np.isinf(x.hi), np.inf, x.hi - x.lo)
-    inside = np.fmax(at_lo + slope_lo * width, at_hi - slope_hi * width)
-    least = np.where(slope_lo >= 0.0, at_lo, np.where(slope_hi <= 0.0, at_hi, np.fmin(inside, np.fmin(at_lo, at_hi))))
+    inside: Reals = np.fmax(at_lo + slope_lo * width * _STEEPER, at_hi - slope_hi * width * _STEEPER)
+    within: Reals = np.fmin(inside, np.fmin(at_lo, at_hi))
+    least: Reals = np.where(slope_lo >= 0.0, at_lo, np.where(slope_hi <= 0.0, at_hi, within))
     return widened(least, np.fmax(at_lo, at_hi), ulps=_ULPS, absolute=_BESIDE_ZERO)
 
 

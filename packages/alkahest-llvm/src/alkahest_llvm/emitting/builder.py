@@ -311,6 +311,33 @@ class Builder:
             ]
         )
 
+    def either(
+        self, condition: Value, rare: Callable[[], Sequence[Value]], usual: Callable[[], Sequence[Value]]
+    ) -> tuple[Value, ...]:
+        """Return what `rare()` gives for all lanes where `condition` holds in any of them, else what `usual()` gives.
+
+        Cheaper than `if_any` where `rare` has no use for the usual results: nothing is kept for it across the branch.
+        """
+        inside, beside, after = [self.new_label(stem) for stem in ("rare", "usual", "join")]
+        any_lane = condition.ref if self.width == 1 else self._any_lane(condition)
+        self.lines.append(f"  br i1 {any_lane}, label %{inside}, label %{beside}, !prof !{RARELY}")
+        self.module.uses_rare_branches = True
+        ends: list[str] = []
+        values: list[Sequence[Value]] = []
+        for label, path in ((inside, rare), (beside, usual)):
+            self.start_block(label)
+            with self._own_memo():
+                values.append(path())
+            ends.append(self.block)
+            self.lines.append(f"  br label %{after}")
+        self.start_block(after)
+        return tuple(
+            [
+                self.emit(u.kind, f"phi {self.types[u.kind]} [{r.ref}, %{ends[0]}], [{u.ref}, %{ends[1]}]")
+                for r, u in zip(*values, strict=True)
+            ]
+        )
+
     def while_any(
         self,
         condition: Callable[..., Value],

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from alkahest_llvm.emitting import operations as ir
-from alkahest_llvm.emitting.builder import Builder, Value
+from alkahest_llvm.emitting.builder import Builder, Number, Value
 from alkahest_llvm.emitting.operations import select
 
 Pair: TypeAlias = tuple[Value, Value]
@@ -75,12 +75,12 @@ def well_above(t: Value) -> Value:
     return above(t) + _SMALLEST
 
 
-def least(a: Value, b: Value) -> Value:
+def least(a: Value, b: Number) -> Value:
     """Return the lesser; `b` where one is nan."""
     return select(a < b, a, b)
 
 
-def greatest(a: Value, b: Value) -> Value:
+def greatest(a: Value, b: Number) -> Value:
     """Return the greater; `b` where one is nan."""
     return select(a > b, a, b)
 

@@ -58,7 +58,7 @@ def _compiled(_: str) -> _Code:
     link = ctypes.CFUNCTYPE(None, pointer, pointer, pointer)
     specialise = ctypes.CFUNCTYPE(pointer, pointer, pointer, pointer, pointer, word)
     descend = ctypes.CFUNCTYPE(None, pointer, word, word, word, pointer, pointer)
-    return _Code(*[kind(code[name]) for kind, name in zip((link, specialise, descend), names, strict=True)], code)
+    return _Code(link(code[names[0]]), specialise(code[names[1]]), descend(code[names[2]]), code)
 
 
 def aligned(count: int) -> NDArray[np.float64]:
@@ -93,7 +93,7 @@ class PrunedShape:
         self._n_places = int(self._records[1:-RECORD_WORDS:RECORD_WORDS].max()) // PLACE + 1
         del kept
 
-    def _notebook(self, context: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    def _notebook(self, context: NDArray[np.int64]) -> list[Any]:
         """Give a context what `link` and `specialise` write to, and return that; it must outlive the context."""
         n = CHUNK + self._n_numbers
         live, places = np.zeros(n // CHUNK + 2, np.int64), np.zeros(n, np.int64)

@@ -1,4 +1,4 @@
-"""A polynomial written into a draft: Horner's scheme, or two chains side by side."""
+"""A polynomial written into a draft: Horner's scheme, and with `accuracy="4ulp"` two chains where it is long."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from alkahest_llvm.optimising.draft import Draft
 
 Signed: TypeAlias = tuple[int, bool]  # a slot, and whether its negative is meant
 
-# From this degree on, two chains: on AVX2 and AVX-512 they are a fifth to a third faster at degree 48 and never slower,
-# below there is no difference; Estrin's scheme is never the fastest (`benchmarks/tuning.py`). One number serves all
-# machines, so that they give the same bits.
+# From this degree on even and odd terms may be nested apart, side by side (D. E. Knuth, The Art of Computer
+# Programming, volume 2, section 4.6.4). With AVX2 and AVX-512 that is faster by a fifth to a third at degree 48, and no
+# different below 24; Estrin's scheme is never the fastest (`benchmarks/tuning.py`). But the rounding error of x^2 then
+# enters each step, which makes results two to three times less accurate. All machines have the same number, so that
+# bits agree.
 TWO_CHAINS_FROM = 24
 
 
 class Nesting:
     """Writes polynomials in the slot `x` before the slot `before`.
 
-    With `parted`, x^k is never computed by itself: it might overflow where a product of all factors does not.
+    With `parted`, x^k is never computed by itself: there is one product for each x.
     """
 
     def __init__(self, draft: Draft, before: int, x: int, *, parted: bool = False) -> None:
@@ -35,7 +37,8 @@ class Nesting:
         if rest is not None:
             falling.append((0, rest))
         steps = {k - j for (k, _), (j, _) in pairwise(falling)}
-        if len(falling) > TWO_CHAINS_FROM and len(steps) == 1 and not self.parted:
+        may_be_apart = self.draft.options.accuracy == "4ulp" and not self.parted
+        if may_be_apart and len(falling) > TWO_CHAINS_FROM and len(steps) == 1:
             total = self._two_chains(falling)
         else:
             total = self._chain(falling)

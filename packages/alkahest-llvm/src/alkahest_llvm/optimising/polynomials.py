@@ -1,8 +1,7 @@
 """Sums of monomials in one variable as nested multiply-adds.
 
-c0 + c1 x + c2 x^2 + … takes a product and an addition a term when it is nested (Horner's scheme), and no powers; gaps
-between the exponents take x^2, x^3, … as the factor. From `TWO_CHAINS_FROM` on, even and odd terms are nested apart and
-run side by side (D. E. Knuth, The Art of Computer Programming 2, section 4.6.4). What is nested already stays.
+c0 + c1 x + c2 x^2 + … takes one multiply-add a term when it is nested (Horner's scheme), and no powers; where exponents
+have gaps, x^2, x^3, … is the factor. What is nested already stays.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from alkahest_llvm.optimising.terms import Monomials, Term
 # where the terms themselves come close to it.
 _LARGEST_CONSTANT = {"f64": 2.0**512, "f32": 2.0**64}
 _LARGEST_FACTOR = 64.0  # of a coefficient that is no constant, for the same reason
+_LARGEST_REPEATED_ERROR = 4  # units that the roundings of x^2 and the like may come to with `accuracy="1ulp"`
 _OTHER_POWER = 14  # instructions of a power that is no plain product
 
 
@@ -53,19 +53,28 @@ class _Polynomial:
     x: int
     terms: dict[int, Term]
 
-    @property
-    def parted(self) -> bool:
+    def steps(self, *, with_rest: bool) -> list[int]:
+        """Return the exponents of the powers that nesting multiplies with, one after the other."""
+        exponents = sorted(self.terms) if not with_rest else [0, *sorted(self.terms)]
+        return [k - j for j, k in pairwise(exponents)] + exponents[:1]
+
+    def is_parted(self, steps: list[int], accuracy: str) -> bool:
+        """Return whether to multiply with x several times rather than with a power of x.
+
+        That is where the sum does not compute the power either, and where the power's own rounding error, the same in
+        each step, would add up.
+        """
+        if accuracy == "1ulp" and sum(map(_power_error, steps)) > _LARGEST_REPEATED_ERROR:
+            return True
         return any(self.x in t.parted for t in self.terms.values())
 
-    def cost(self, *, with_rest: bool) -> int:
+    def cost(self, steps: list[int], *, parted: bool) -> int:
         """Return how many instructions it takes to nest it and to add the rest of the sum."""
-        exponents = sorted(self.terms) if not with_rest else [0, *sorted(self.terms)]
-        factors = [k - j for j, k in pairwise(exponents)] + exponents[:1]
-        powers = sum(max(k - 1, 0) for k in factors) if self.parted else sum(map(_power_cost, set(factors)))
+        powers = sum(max(k - 1, 0) for k in steps) if parted else sum(map(_power_cost, set(steps)))
         for k, t in self.terms.items():
             if len(t.powers) > 1:
                 powers += _power_cost(sum(t.powers.values()) - k) + (abs(t.number) != 1.0)
-        return len(exponents) - 1 + (exponents[0] > 0) + powers
+        return len(steps) - (steps[-1] == 0) + powers
 
 
 def _nest(draft: Draft, monomials: Monomials, total: int) -> None:
@@ -75,7 +84,8 @@ def _nest(draft: Draft, monomials: Monomials, total: int) -> None:
         return
     rest = _without(draft, total, inner, {(t.reader, t.index) for p in found for t in p.terms.values()})
     for p in reversed(found):
-        nesting = Nesting(draft, total, p.x, parted=p.parted)
+        parted = p.is_parted(p.steps(with_rest=rest is not None), draft.options.accuracy)
+        nesting = Nesting(draft, total, p.x, parted=parted)
         rest = nesting.write([(k, _coefficient(draft, total, p.x, t)) for k, t in p.terms.items()], rest)
     if rest is not None and rest[1]:
         draft.put(total, "neg", rest[0])
@@ -130,7 +140,8 @@ class _Tally:
         saved = _additions(len(self.left), self.products)
         saved -= _additions(left, self.products - sum(map(self._is_product, terms)))
         saved += sum(len(t.own) for t in terms) + self._powers_saved(terms)
-        cost = p.cost(with_rest=left > 0)
+        steps = p.steps(with_rest=left > 0)
+        cost = p.cost(steps, parted=p.is_parted(steps, self.draft.options.accuracy))
         return saved > cost or (saved == cost and len(terms) > 2)
 
     def take(self, p: _Polynomial) -> None:
@@ -178,6 +189,11 @@ def _additions(terms: int, products: int) -> int:
 
 def _power_cost(k: int) -> int:
     return (0, 0, 1, 2, 2)[k] if k < 5 else _OTHER_POWER
+
+
+def _power_error(k: int) -> int:
+    """Return about how many units the rounding of x^k is off."""
+    return (0, 0, 1, 2, 2)[k] if k < 5 else 1
 
 
 def _coefficient(draft: Draft, before: int, x: int, t: Term) -> Signed:
