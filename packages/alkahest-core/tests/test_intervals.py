@@ -271,6 +271,23 @@ def test_values_lie_in_their_enclosure(op):
                 check_point(op, EXACT[op], number, point, lo, hi, defined)
 
 
+@pytest.mark.parametrize("op", ["sin", "cos", "tan"])
+def test_quadrants(op):
+    """Boxes that end just before or behind a multiple of pi/2, where these functions have extrema, zeros and poles."""
+    rng = np.random.default_rng(8)
+    n = 400
+    turn = np.round(10.0 ** rng.uniform(0, 8, n)) * rng.choice([-1.0, 1.0], n) * (np.pi / 2)
+    near = 10.0 ** rng.uniform(-17, -2, n) * rng.choice([-1.0, 1.0], n)
+    ends = np.sort([turn + near, turn + near + rng.choice([-1.0, 1.0], n) * rng.uniform(0, 2, n)], axis=0)
+    symbols, expr = applied(op)
+    enclosure = interval_eval(expr, {symbols[0]: tuple(ends)})
+    number = impl_rules.by_name(op).number
+    with mpmath.workdps(DIGITS):
+        for lo, hi, defined, low, high, at in zip(*enclosure, enclosure.defined, *ends, turn, strict=True):
+            for point in (low, high, np.clip(at, low, high)):
+                check_point(op, EXACT[op], number, [point], lo, hi, defined)
+
+
 @pytest.mark.parametrize("op", OPS)
 def test_a_part_of_a_box_has_a_part_of_the_enclosure(op):
     rng = np.random.default_rng(7 + sum(map(ord, op)))

@@ -13,7 +13,7 @@ ROWS = [
     {"prims"},
     {"symbolic", "emitting", "transforms", "machine"},
     {"compile"},
-    {"__init__", "extend", "builtin", "cli", "fitting", "testing"},
+    {"__init__", "extend", "builtin", "cli", "fitting", "intervals", "testing"},
 ]
 ROW = {name: k for k, names in enumerate(ROWS) for name in names}
 

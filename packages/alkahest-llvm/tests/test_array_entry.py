@@ -1,5 +1,6 @@
 """The array entry: NumPy arrays as they are, into the first; None, with nothing written, for all others."""
 
+import ctypes
 import gc
 import sys
 import weakref
@@ -48,12 +49,12 @@ TAKEN = {
 def test_floats(compiled, x):
     y = draw(2, 9)
     out = np.empty((2, 9))
-    assert compiled(ONE).call_arrays(out, x, y) is out
+    assert compiled(ONE).arrays.call(out, x, y) is out
     np.testing.assert_array_equal(out, x - y)
-    assert compiled(ONE).call_arrays(out, y, x) is out
+    assert compiled(ONE).arrays.call(out, y, x) is out
     np.testing.assert_array_equal(out, y - x)
     single = np.empty((2, 9), "f4")
-    assert compiled(ONE, dtype="f32").call_arrays(single, y.astype("f4"), x) is single
+    assert compiled(ONE, dtype="f32").arrays.call(single, y.astype("f4"), x) is single
     with np.errstate(over="ignore"):
         np.testing.assert_array_equal(single, y.astype("f4") - np.float32(x))
 
@@ -64,8 +65,8 @@ def test_arrays_as_they_are(compiled, arrays):
     x.flags.writeable = False
     shape = np.broadcast(x, y).shape
     one, two = np.full(shape, np.nan), np.full((2, *shape), np.nan)
-    assert compiled(ONE).call_arrays(one, x, y) is one
-    assert compiled(TWO).call_arrays(two, x, y) is two
+    assert compiled(ONE).arrays.call(one, x, y) is one
+    assert compiled(TWO).arrays.call(two, x, y) is two
     np.testing.assert_array_equal(one, x - y)
     np.testing.assert_array_equal(two, np.stack(np.broadcast_arrays(x * y + x, x - y)))
 
@@ -73,7 +74,7 @@ def test_arrays_as_they_are(compiled, arrays):
 def test_single_precision(compiled):
     x, y = draw(9).astype("f4"), draw(9, seed=1).astype("f4")
     out = np.empty(9, "f4")
-    call = compiled(ONE, dtype="f32").call_arrays
+    call = compiled(ONE, dtype="f32").arrays.call
     assert call(out, x, y) is out
     np.testing.assert_array_equal(out, x - y)
     assert call(np.empty(9), x, y) is None
@@ -117,7 +118,7 @@ NOT_TAKEN = {
 
 @pytest.mark.parametrize("arguments", NOT_TAKEN.values(), ids=NOT_TAKEN)
 def test_what_is_not_taken_is_left_alone(compiled, arguments):
-    call = compiled(ONE).call_arrays
+    call = compiled(ONE).arrays.call
     out = arguments[0] if arguments else None
     if isinstance(out, np.ndarray) and out.flags.writeable:
         out[...] = 7.0
@@ -127,14 +128,14 @@ def test_what_is_not_taken_is_left_alone(compiled, arguments):
 
 
 def test_rows_of_several_outputs(compiled):
-    call = compiled(TWO).call_arrays
+    call = compiled(TWO).arrays.call
     for out in (np.empty(9), np.empty((3, 9)), np.empty((9, 2)), np.empty((2, 10))):
         assert call(out, draw(9), draw(9)) is None
 
 
 def test_buffers_are_given_back(compiled):
     """An array whose buffer is held cannot be resized, and references are balanced."""
-    call = compiled(ONE).call_arrays
+    call = compiled(ONE).arrays.call
     for arguments in ((np.empty(9), draw(9), draw(9)), (np.empty(9), draw(9), draw(8)), (np.empty(9), draw(9), None)):
         before = [sys.getrefcount(a) for a in arguments if a is not None]
         for _ in range(50):
@@ -146,7 +147,7 @@ def test_buffers_are_given_back(compiled):
 
 
 def test_memory_does_not_grow(compiled):
-    call, x = compiled(ONE).call_arrays, draw(9)
+    call, x = compiled(ONE).arrays.call, draw(9)
     out = np.empty(9)
     gc.collect()
     blocks = sys.getallocatedblocks()
@@ -166,20 +167,20 @@ def test_as_many_columns_as_there_are(compiled):
     n = MOST_ARRAYS - 1
     columns = [draw(9, seed=k) for k in range(n)]
     out = np.empty(9)
-    assert compiled(total(n)).call_arrays(out, *columns) is out
+    assert compiled(total(n)).arrays.call(out, *columns) is out
     np.testing.assert_array_equal(out, np.sum(columns, axis=0))
-    assert compiled(total(n + 1)).call_arrays is None
+    assert compiled(total(n + 1)).arrays is None
     rows = MOST_COLUMNS - 1
     many = np.empty((rows, 9))
-    assert compiled(Tape(("x",), (), (), (0,) * rows)).call_arrays(many, columns[0]) is many
+    assert compiled(Tape(("x",), (), (), (0,) * rows)).arrays.call(many, columns[0]) is many
     np.testing.assert_array_equal(many, np.tile(columns[0], (rows, 1)))
-    assert compiled(Tape(("x",), (), (), (0,) * (rows + 1))).call_arrays is None
-    assert compiled(Tape((), (1.0,), (), (0,))).call_arrays is None
+    assert compiled(Tape(("x",), (), (), (0,) * (rows + 1))).arrays is None
+    assert compiled(Tape((), (1.0,), (), (0,))).arrays is None
 
 
 def test_threads(compiled):
     """Short batches hold the lock, long ones let others run."""
-    call = compiled(TWO).call_arrays
+    call = compiled(TWO).arrays.call
 
     def work(k):
         n = 10 ** (k % 6)
@@ -192,9 +193,42 @@ def test_threads(compiled):
         assert all(pool.map(work, range(120)))
 
 
+@pytest.mark.parametrize("n", [0, 1, 64, 1000, 100_003])
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_threads_share_a_batch(compiled, n, workers):
+    """Each part is taken once: the results are written by somebody, and the counter has passed the end."""
+    share = compiled(TWO).arrays.share
+    x, y = draw(2 * n)[::2], draw(n, seed=1)
+    out = np.full((2, n), np.nan)
+    counter = (ctypes.c_int64 * 2)(0, 64)
+    with ThreadPoolExecutor(workers) as pool:
+        tasks = [pool.submit(share, ctypes.addressof(counter), out, x, y) for _ in range(workers)]
+        assert all(task.result() is out for task in tasks)
+    np.testing.assert_array_equal(out, [x * y + x, x - y])
+    assert counter[0] >= n
+    assert counter[1] == 64
+
+
+def test_a_share_goes_on_from_the_counter(compiled):
+    x = draw(1000)
+    out = np.full(1000, 7.0)
+    counter = (ctypes.c_int64 * 2)(640, 128)
+    assert compiled(ONE).arrays.share(ctypes.addressof(counter), out, x, 0.0) is out
+    assert (out[:640] == 7.0).all()
+    np.testing.assert_array_equal(out[640:], x[640:])
+
+
+@pytest.mark.parametrize("arguments", NOT_TAKEN.values(), ids=NOT_TAKEN)
+def test_what_is_not_shared_is_left_alone(compiled, arguments):
+    counter = (ctypes.c_int64 * 2)(0, 64)
+    assert compiled(ONE).arrays.share(ctypes.addressof(counter), *arguments) is None
+    assert compiled(ONE).arrays.share() is None
+    assert counter[0] == 0
+
+
 def test_the_function_outlives_its_kernel(compiled):
     kernel = compiled(ONE)
-    call, seen = kernel.call_arrays, weakref.ref(kernel)
+    call, seen = kernel.arrays.call, weakref.ref(kernel)
     del kernel
     gc.collect()
     assert seen() is None

@@ -1,6 +1,7 @@
 """Pictures by pruning are those of every pixel computed, bit by bit of the sign."""
 
 import platform
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -66,6 +67,9 @@ SHAPES = {
     "gyroid": lambda x, y: ak.abs(ak.sin(9 * x) * ak.cos(8 * y) + ak.sin(8 * y) * 0.7 + 0.3 * ak.cos(9 * x)) - 0.2,
     "bump": lambda x, y: 0.3 - ak.exp(-4 * (x**2 + y**2)) + x**3 * y / (x**2 + 0.1),
     "branches": lambda x, y: ak.where(x < y, ak.where(x > 0, x * y - 0.2, -x), ak.and_(x > 0.5, y < 0.5) - 0.5),
+    "constants to choose": lambda x, y: ak.where(
+        x * x + y * y < 0.5, ak.where(x > y * y, -1.0, y), ak.where(x * y < 0.1, x.pool.float(3.0), ak.fmin(-0.5, x))
+    ),
     "nan outside a disc": lambda x, y: ak.fmin(ak.sqrt(0.25 - x * x - y * y) - 0.3, circle(x, y, 0.8, 0.8, 0.1)),
     "nan in a minimum": lambda x, y: ak.min(ak.sqrt(x) - 0.5, y),
     "poles": lambda x, y: ak.min(1 / x + 1 / y, ak.tan(5 * x) - y, ak.log(y + 0.5)),
@@ -140,6 +144,16 @@ def test_a_shape_serves_many_pictures():
     first = shape.below_zero(large, large)
     shape.below_zero(small, small)
     np.testing.assert_array_equal(shape.below_zero(large, large), first)
+
+
+def test_pictures_at_the_same_time():
+    shape = PrunedShape(tape_of(balls), CompileOptions())
+    grids = [np.linspace(-1, 1, 500), np.linspace(-0.5, 1, 500)]
+    expected = [shape.below_zero(g, g) for g in grids]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda g: shape.below_zero(g, g), grids * 10))
+    for k, picture in enumerate(found):
+        np.testing.assert_array_equal(picture, expected[k % 2])
 
 
 def test_progress_is_told():

@@ -126,7 +126,7 @@ def test_all_cores_take_pieces_of_what_fits_their_caches(monkeypatch):
     values = np.arange(1_000_001.0)
     np.testing.assert_array_equal(numpy_eval_par(f, values), values**2)
     assert len(kernel.calls) > 3 * len(f_threads), "pieces are handed out as they are wanted"
-    assert max(kernel.calls) * 2 * 8 <= batches._PIECE_BYTES
+    assert max(kernel.calls) * 2 * 8 <= batches._SHARED_BYTES
 
 
 @pytest.mark.parametrize("tier", offered_backends())

@@ -17,7 +17,7 @@ from alkahest.extend import (
     linearize,
     load_lowerings,
 )
-from alkahest_llvm.emitting.codegen import emit_scalar_function, host_only_ops, missing_ops
+from alkahest_llvm.emitting.codegen import emit_scalar_function, missing_ops
 
 TRIPLE = "nvptx64-nvidia-cuda"
 
@@ -39,6 +39,7 @@ INLINED_KERNELS = 12  # above so many uses, math kernels are called: inlined, th
 _POINT = "point"
 _REAL = {"f64": ("double", 8), "f32": ("float", 4)}
 _RESERVED = frozenset({"_", "WARP_SZ", _POINT})
+_CALLS = re.compile(r"= call (?:double|float) @alkahest_")
 _INLINED = re.compile(r"^(define internal .*@alkahest_\w+\(.*\)) alwaysinline", re.M)
 _REGISTERS = ("tid", "ctaid", "ntid", "nctaid")
 
@@ -51,10 +52,7 @@ def refusal(tape: Tape) -> str:
     if columns > MAX_COLUMNS:
         return f"has {columns:,} inputs and outputs; a kernel's parameters hold {MAX_COLUMNS}"
     missing = missing_ops(tape)
-    if missing:
-        return f"has no LLVM lowering for {', '.join(missing)}"
-    host = host_only_ops(tape)
-    return f"has no GPU code for {', '.join(host)}: only the host's C library computes it" if host else ""
+    return f"has no LLVM lowering for {', '.join(missing)}" if missing else ""
 
 
 def emit_ptx(
@@ -119,12 +117,10 @@ def kernel_ir(tape: Tape, options: CompileOptions, name: str = DEFAULT_NAME) -> 
     why = refusal(tape)
     if why:
         raise EmitError(f"the function {why}.", remedy="Use a CPU tier, or rewrite it without these.")
-    function = emit_scalar_function(tape, options, name=_POINT, target="nvptx").text
+    function = emit_scalar_function(tape, options, name=_POINT).text
     _check_name(name, function)
-    if function.count("= call double @alkahest_") > INLINED_KERNELS:
-        function = re.sub(
-            r"^(define internal .*@alkahest_\w+\(.*\)) alwaysinline", r"\1 noinline", function, flags=re.M
-        )
+    if len(_CALLS.findall(function)) > INLINED_KERNELS:
+        function = _INLINED.sub(r"\1 noinline", function)
     real, size = _REAL[options.dtype]
     n_in, n_out = len(tape.inputs), len(tape.outputs)
     columns = [f"ptr addrspace(1) noalias readonly align {size} %in{k}" for k in range(n_in)]

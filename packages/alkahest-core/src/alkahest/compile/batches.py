@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 LONGEST_PIECE = 1 << 20  # points
 _SHORTEST_PIECE = 1 << 10
 _SMALL = 1 << 12
-_PIECE_BYTES = 1 << 20  # of all columns, where a piece should stay in a core's cache
+_COPIED_BYTES = 1 << 20  # of all columns, where a piece is copied: it should stay in a core's cache
+_SHARED_BYTES = 1 << 23  # of all columns, where others wait for the last piece
 # Operations, each on one point: what takes about a tenth of a second, after which an interrupt is seen; and what takes
 # so long that handing a part of it to another thread pays.
 _PIECE_OPERATIONS = 1 << 26
@@ -86,15 +87,15 @@ class Batch:
         """Evaluate copies, where the kernel takes arrays: for few points that is done sooner than looking into them."""
         import numpy as np
 
-        call: Callable[..., Any] | None = getattr(kernel, "call_arrays", None)
-        if call is None:
+        functions: Any = getattr(kernel, "arrays", None)
+        if functions is None:
             return None
         shape = self.shape if kernel.n_outputs == 1 else (kernel.n_outputs, *self.shape)
         arrays = [
             a if a.size == 1 else np.ascontiguousarray(np.broadcast_to(convert(a, self.dtype), self.shape))
             for a in self._arrays
         ]
-        return call(np.empty(shape, self.dtype), *arrays)
+        return functions.call(np.empty(shape, self.dtype), *arrays)
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -164,10 +165,11 @@ def _division(kernel: Kernel, size: int, operations: int, layout: _Layout, threa
     points = points_of_a_piece(operations)
     if size * max(1, operations) < THREAD_OPERATIONS:
         threads = 1
-    if threads > 1 or layout.copies:
-        points = min(points, max(_SHORTEST_PIECE, _PIECE_BYTES // layout.bytes_per_point))
+    if layout.copies:
+        points = min(points, _COPIED_BYTES // layout.bytes_per_point)
     if threads > 1:
-        points = min(points, max(_SHORTEST_PIECE, size // (4 * threads)))
+        points = min(points, _SHARED_BYTES // layout.bytes_per_point, size // (8 * threads))
+    points = max(points, _SHORTEST_PIECE)
     points -= points % 64
     return points, min(threads, -(-size // points))
 

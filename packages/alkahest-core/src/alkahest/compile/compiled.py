@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from alkahest.compile import driver, own_class
 from alkahest.compile.batches import Batch
 from alkahest.compile.columns import as_array
-from alkahest.compile.direct import Direct, direct_path
+from alkahest.compile.direct import DirectPath
 from alkahest.compile.dispatch import CompileConfig
 from alkahest.compile.points import one_list, point, wrong_count
 from alkahest.compile.protocols import Kernel
@@ -67,7 +67,7 @@ class CompiledFn:
         # Both looked up when first wanted: a kernel may compile them then.
         self._scalar: Callable[..., Any] | None = None
         self._make_entry: Callable[..., Any] | None = None
-        self._direct: Direct | None = None
+        self._direct: DirectPath | None = None
         for own in self._own_classes:
             kind = own()
             if kind is not None:
@@ -239,7 +239,7 @@ class CompiledFn:
         if len(arrays) != self.n_inputs:
             raise wrong_count(self.inputs, "arguments", len(arrays))
         direct = self._direct or self._find_direct()
-        result = None if progress else direct(arrays, out, threads)
+        result = None if progress else direct.evaluate(arrays, out, threads)
         if result is not None:
             if self._adapts:
                 self._note(result.size // self.n_outputs)
@@ -260,9 +260,9 @@ class CompiledFn:
         with reporting("points" if progress is True else progress) as report:
             return run(report=report)
 
-    def _find_direct(self) -> Direct:
+    def _find_direct(self) -> DirectPath:
         kernel = self._kernel
-        found = direct_path(kernel, self.dtype, len(self.tape.instrs))
+        found = DirectPath(kernel, self.dtype, len(self.tape.instrs))
         with self._lock:
             if self._kernel is kernel:
                 self._direct = found

@@ -2,54 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import ctypes
+from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from alkahest.compile.batches import THREAD_OPERATIONS, points_of_a_piece
 from alkahest.compile.protocols import Kernel
+from alkahest.compile.threads import run_together
 
 if TYPE_CHECKING:
     import numpy as np
 
-Direct = Callable[[Sequence[Any], Any, int], Any]
+_PARTS = 32  # for each thread: while the last is at work the others wait
+_SHORTEST_PART = 1 << 10  # points
 
 
-def direct_path(kernel: Kernel, dtype: np.dtype[Any], operations: int) -> Direct:
-    """Return a function of arrays, `out` and threads for batches that need no care, which returns None for any other.
+class DirectPath:
+    """Batches that need no care, for kernels that take NumPy arrays as they are; see `protocols.Kernel`."""
 
-    It is for kernels that take NumPy arrays as they are; see `protocols.Kernel`.
-    """
-    import numpy as np
+    def __init__(self, kernel: Kernel, dtype: np.dtype[Any], operations: int) -> None:
+        import numpy as np
 
-    call: Callable[..., Any] | None = getattr(kernel, "call_arrays", None)
-    if call is None:
-        return lambda arrays, out, threads: None
-    ndarray, empty = np.ndarray, np.empty
-    n_outputs = kernel.n_outputs
-    longest, longest_alone = points_of_a_piece(operations), THREAD_OPERATIONS // max(1, operations)
+        self._functions: Any = getattr(kernel, "arrays", None)
+        self._n_outputs = kernel.n_outputs
+        self._dtype = dtype
+        self._ndarray, self._empty = np.ndarray, np.empty
+        self._longest = points_of_a_piece(operations)
+        self._longest_alone = THREAD_OPERATIONS // max(1, operations)
 
-    def run(arrays: Sequence[Any], out: Any, threads: int) -> Any:
+    def evaluate(self, arrays: Sequence[Any], out: Any, threads: int) -> Any:
+        """Return the values, `out` where it is given; None for a batch that needs care."""
+        if self._functions is None:
+            return None
         first = arrays[0]
-        if out is None and first.__class__ is ndarray and first.size <= (longest if threads == 1 else longest_alone):
-            shape = first.shape
-            found = call(empty(shape if n_outputs == 1 else (n_outputs, *shape), dtype), *arrays)
+        if out is None and first.__class__ is self._ndarray:
+            found = self._run(first.shape, first.size, arrays, None, threads)
             if found is not None:
                 return found
-        plain = _plain_arrays(arrays, dtype)
+        plain = _plain_arrays(arrays, self._dtype)
         if plain is None:
             return None
+        if out is not None and (out.__class__ is not self._ndarray or _overlaps(out, plain)):
+            return None
         largest = max(plain, key=_size)
-        if largest.size > (longest if threads == 1 else longest_alone):
+        return self._run(largest.shape, largest.size, plain, out, threads)
+
+    def _run(self, shape: tuple[int, ...], size: int, arrays: Sequence[Any], out: Any, threads: int) -> Any:
+        if size > self._longest * threads:
             return None
         if out is None:
-            shape = largest.shape
-            out = empty(shape if n_outputs == 1 else (n_outputs, *shape), dtype)
-        elif out.__class__ is not ndarray or any([np.may_share_memory(out, a) for a in plain]):
-            return None
-        return call(out, *plain)
+            out = self._empty(shape if self._n_outputs == 1 else (self._n_outputs, *shape), self._dtype)
+        if threads == 1 or size <= self._longest_alone:
+            return self._functions.call(out, *arrays)
+        return self._run_together(size, arrays, out, threads)
 
-    return run
+    def _run_together(self, size: int, arrays: Sequence[Any], out: Any, threads: int) -> Any:
+        points = max(_SHORTEST_PART, size // (_PARTS * threads))
+        counter = (ctypes.c_int64 * 2)(0, points - points % 64)
+        share = partial(self._functions.share, ctypes.addressof(counter), out, *arrays)
+        return run_together(share, min(threads, -(-size // counter[1])))
 
 
 def _plain_arrays(values: Sequence[Any], dtype: np.dtype[Any]) -> Sequence[Any] | None:
@@ -61,6 +74,12 @@ def _plain_arrays(values: Sequence[Any], dtype: np.dtype[Any]) -> Sequence[Any] 
     with nullcontext() if dtype.itemsize == 8 else np.errstate(all="ignore"):  # beyond single precision: infinite
         values = [np.asarray(v, dtype) if _is_plain_number(v) else v for v in values]
     return values if all([v.__class__ is np.ndarray for v in values]) else None
+
+
+def _overlaps(out: Any, arrays: Sequence[Any]) -> bool:
+    import numpy as np
+
+    return any([np.may_share_memory(out, a) for a in arrays])
 
 
 def _size(array: Any) -> int:

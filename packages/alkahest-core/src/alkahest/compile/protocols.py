@@ -49,10 +49,12 @@ class Kernel(Protocol):
     hands to `fallback`. `gives_list=True` asks for a list even of one output. Calls of a compiled function then are
     calls of that C function.
 
-    `call_arrays(out, *inputs)` evaluates NumPy arrays of the kernel's dtype into `out` and returns it; it returns None,
-    with nothing written, where they are not as it takes them: a contiguous `out` that shares no memory with an input,
-    and inputs of its shape (behind a first axis of length n_outputs where there are several), or of one number.
-    `call_arrays` may be None.
+    `arrays`, which may be None, has two functions of NumPy arrays. `call(out, *inputs)` evaluates arrays of the
+    kernel's dtype into `out` and returns it, or returns None, with nothing written, where they are not as it takes
+    them: a contiguous `out` that shares no memory with an input, and inputs of its shape (behind a first axis of
+    length n_outputs where there are several) or of one number. `share(address, out, *inputs)` does so in several
+    threads at once, each of which takes parts that no other has: at the address are two 64-bit integers, the point to
+    go on from and how many to take at a time, a multiple of 64.
     """
 
     n_inputs: int

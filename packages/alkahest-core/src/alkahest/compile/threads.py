@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 Run = Callable[[Piece], int]  # carries out one piece and returns how many points it had
 Report = Callable[[int], None]  # told, in the caller's thread, how many points are done
 
@@ -42,32 +43,44 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def run_together(run: Callable[[], Result], threads: int) -> Result:
+    """Call `run` in up to `threads` threads at once, one of them the caller's, whose result is returned.
+
+    When it fails in one, or the caller is interrupted, the others are waited for, and the error is raised.
+    """
+    executor = _threads.executor()
+    others = [executor.submit(run) for _ in range(threads - 1)]
+    try:
+        result = run()
+    finally:
+        _finish(others)  # whatever happens here: the others still write into the caller's arrays
+    for task in others:
+        if not task.cancelled():
+            task.result()
+    return result
+
+
 def run_pieces(
     pieces: Iterable[Piece], make_run: Callable[[], Run[Piece]], threads: int = 1, report: Report | None = None
 ) -> None:
     """Carry out all pieces; each of up to `threads` threads, one of them the caller's, takes the next when it is free.
 
     `make_run()` is called once per thread and returns what carries out a piece. When one fails, or the caller is
-    interrupted, no further piece is begun, those at work are waited for, and the error is raised.
+    interrupted, no further piece is begun; otherwise as `run_together`.
     """
     work = _Work(pieces)
-    others = [_threads.executor().submit(work.carry_out, make_run) for _ in range(threads - 1)]
-    told = 0
+    caller, told = threading.get_ident(), 0
 
     def tell() -> None:
         nonlocal told
-        if report is not None and told != work.done:
+        if report is not None and told != work.done and threading.get_ident() == caller:
             told = work.done
             report(told)
 
-    try:
+    if threads == 1:
         work.carry_out(make_run, tell)
-    finally:
-        work.stop()
-        _finish(others)  # whatever happens here: the others still write into the caller's arrays
-    for task in others:
-        if not task.cancelled():
-            task.result()
+    else:
+        run_together(lambda: work.carry_out(make_run, tell), threads)
     tell()
 
 
@@ -80,12 +93,8 @@ class _Work(Generic[Piece]):
         self._stopped = False
         self._lock = threading.Lock()
 
-    def stop(self) -> None:
-        """Give out no further piece."""
-        self._stopped = True
-
-    def carry_out(self, make_run: Callable[[], Run[Piece]], tell: Callable[[], None] | None = None) -> None:
-        """Take pieces until there are none, and call `tell` after each; a failure stops the others as well."""
+    def carry_out(self, make_run: Callable[[], Run[Piece]], tell: Callable[[], None]) -> None:
+        """Take pieces until there are none, and call `tell` after each; a failure stops the other threads as well."""
         try:
             run = make_run()
             while True:
@@ -96,19 +105,18 @@ class _Work(Generic[Piece]):
                 points = run(piece)
                 with self._lock:
                     self.done += points
-                if tell is not None:
-                    tell()
+                tell()
         except BaseException:
-            self.stop()
+            self._stopped = True
             raise
 
 
-def _finish(tasks: Sequence[Future[None]]) -> None:
+def _finish(tasks: Sequence[Future[Result]]) -> None:
     """Wait for all tasks that have begun, through interrupts, of which the last is raised again at the end."""
     interrupt: KeyboardInterrupt | None = None
     for task in tasks:
-        task.cancel()  # there is nothing left to take
-    while not all(task.done() for task in tasks):
+        task.cancel()  # one that has not begun finds nothing left to do
+    while not all([task.done() for task in tasks]):
         try:
             wait(tasks)
         except KeyboardInterrupt as error:

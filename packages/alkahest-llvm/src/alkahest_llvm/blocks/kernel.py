@@ -70,12 +70,12 @@ class BlockKernel:
             raise MemoryError("no memory for the blocks of a batch")
 
     @cached_property
-    def call_arrays(self) -> Any:
-        """A C function of a result and inputs that are NumPy arrays; see `array_function`."""
-        from alkahest_llvm.loading.array_entry import array_function
+    def arrays(self) -> Any:
+        """C functions of a result and inputs that are NumPy arrays; see `array_functions`."""
+        from alkahest_llvm.loading.array_entry import array_functions
 
         code, setting = self._code, self._setting
-        return array_function(
+        return array_functions(
             code.address,
             self.n_inputs,
             self.n_outputs,

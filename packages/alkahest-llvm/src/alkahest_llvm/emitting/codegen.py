@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alkahest.extend import CompileError, CompileOptions, Instr, Tape
+from alkahest.extend import CompileError, CompileOptions, Tape
 from alkahest_llvm.emitting.body import (
     LONGEST_BODY,
     LONGEST_WHOLE,
@@ -15,11 +15,9 @@ from alkahest_llvm.emitting.body import (
     write_body,
 )
 from alkahest_llvm.emitting.builder import Builder, Value
-from alkahest_llvm.emitting.lowering import POLYGAMMA_ORDERS, RULES, register
+from alkahest_llvm.emitting.lowering import POLYGAMMA_ORDERS, register
 from alkahest_llvm.emitting.module_text import KernelStyle, ModuleText
 from alkahest_llvm.optimising.optimiser import optimise
-from alkahest_llvm.targets import named_target
-from alkahest_llvm.vecmath.registry import HOST_FUNCTIONS
 
 BULK, SCALAR = "alkahest_eval_bulk", "alkahest_eval"
 
@@ -53,33 +51,7 @@ def _constant(tape: Tape, slot: int) -> float | None:
     return tape.consts[k] if 0 <= k < len(tape.consts) else None
 
 
-def host_only_ops(tape: Tape, target: str = "nvptx") -> tuple[str, ...]:
-    """Return the ops of a tape that cannot be emitted for `target`: no lowering rule, or only the host's C library.
-
-    >>> from alkahest.extend import Instr, Tape
-    >>> host_only_ops(Tape(("x",), (), (Instr("lgamma", (0,)), Instr("sin", (1,))), (2,)))
-    ('lgamma',)
-    """
-    found = set(missing_ops(tape))
-    if not named_target(target).host:
-        found |= {i.op for i in tape.instrs if i.op not in found and _needs_host(i)}
-    return tuple(sorted(found))
-
-
-def _needs_host(instr: Instr) -> bool:
-    """Return whether the rule of an op calls the C library: for rules that are not ours by trying it."""
-    rule = register().by_name(instr.op)
-    if rule is RULES.get(instr.op):
-        return instr.op in HOST_FUNCTIONS
-    module = ModuleText("define")
-    builder = Builder(module)
-    rule(builder, *[Value(builder, "double", f"%x{k}") for k in range(len(instr.args))], **dict(instr.params))
-    return bool(module.host_kernels)
-
-
-def emit_scalar_function(
-    tape: Tape, options: CompileOptions, *, name: str = "alkahest_eval", target: str = "nvptx"
-) -> ScalarFunction:
+def emit_scalar_function(tape: Tape, options: CompileOptions, *, name: str = "alkahest_eval") -> ScalarFunction:
     """Return IR text that defines one internal, always inlined scalar function of a tape, math kernels included.
 
     The text holds declarations of LLVM intrinsics, constant tables and kernels named `alkahest_…`, and last
@@ -87,7 +59,7 @@ def emit_scalar_function(
     `[k x double]`; with `options.dtype == "f32"` it takes and returns `float`. Inputs that the tape ignores are still
     parameters. There is no target triple in it, and its one metadata node has the number `builder.RARELY`: the caller
     puts the triple and its own functions into the same module, and runs LLVM's optimisation passes. Raises
-    `CompileError` where `host_only_ops` names an op.
+    `CompileError` where `missing_ops` names an op.
 
     >>> from alkahest.extend import CompileOptions, Instr, Tape
     >>> square = Tape(("x",), (), (Instr("mul", (0, 0)),), (1,))
@@ -99,10 +71,10 @@ def emit_scalar_function(
     }
     <BLANKLINE>
     """
-    refused = host_only_ops(tape, target)
-    if refused:
+    missing = missing_ops(tape)
+    if missing:
         raise CompileError(
-            f"{', '.join(refused)} cannot be emitted for {target}.", remedy="Use a CPU tier for this function."
+            f"there is no LLVM lowering for {', '.join(missing)}.", remedy="Leave the function to another tier."
         )
     tape = optimise(tape, options)
     module = ModuleText("define")

@@ -23,14 +23,12 @@ class ModuleText:
 
     `style` says what becomes of math kernels: "inline" writes their instructions where they are used, "call" calls
     the library that every module of the process shares, "define" defines them in this module, so that it stands alone.
-    `imports` names the (kernel, width) pairs the module calls and does not define, `host_kernels` the kernels among
-    all used that only the C library computes.
+    `imports` names the (kernel, width) pairs the module calls and does not define.
     """
 
     def __init__(self, style: KernelStyle = "inline") -> None:
         self.style: KernelStyle = style
         self.imports: set[tuple[str, int]] = set()
-        self.host_kernels: set[str] = set()
         self.uses_rare_branches = False
         self._declarations: dict[str, str] = {}
         self._tables: dict[str, str] = {}
@@ -64,9 +62,7 @@ class ModuleText:
     def apply_kernel(self, builder: Builder, name: str, args: Sequence[Value]) -> tuple[Value, ...]:
         """Return the results of a kernel at `args`, which have its type, in this module's style."""
         kernel = find(name)
-        if kernel.body is None:
-            self.host_kernels.add(name)
-        if self.style == "inline" and kernel.body is not None and kernel.inline:
+        if self.style == "inline" and kernel.inline:
             return _tuple(kernel.body(*args))
         if self.style == "define":
             self._define_kernel(kernel)
@@ -87,7 +83,7 @@ class ModuleText:
 
     def _define_kernel(self, kernel: Kernel) -> None:
         name = f"@{symbol(kernel.name, 1)}"
-        if name not in self._defined and kernel.body is not None:
+        if name not in self._defined:
             self._defined.add(name)
             text = kernel_text(self, kernel, 1, linkage="internal ", attributes="alwaysinline nounwind")
             self.define(text, name)
@@ -100,7 +96,7 @@ def result_type(kernel: Kernel, vector: str) -> str:
 
 def kernel_text(module: ModuleText, kernel: Kernel, width: int, *, linkage: str = "", attributes: str) -> str:
     """Return the definition of a kernel at `width` as IR text; what it needs is added to `module`."""
-    if kernel.body is None or (kernel.lanewise and width > 1):
+    if kernel.lanewise and width > 1:
         return lanewise_text(module, kernel, width, attributes)
     builder = Builder(module, width, real=kernel.real)
     vector = builder.types[kernel.real]
@@ -121,22 +117,13 @@ def kernel_text(module: ModuleText, kernel: Kernel, width: int, *, linkage: str 
 
 
 def lanewise_text(module: ModuleText, kernel: Kernel, width: int, attributes: str) -> str:
-    """Return the definition of a kernel that applies a scalar function to each lane in turn.
-
-    The function is the C library's, or the same kernel at width 1.
-    """
+    """Return the definition of a kernel that applies the same kernel at width 1 to each lane in turn."""
     callee = f"@{symbol(kernel.name, 1)}"
-    if kernel.body is None:
-        callee = f"@{kernel.host_symbol}"
-    else:
-        module.imports.add((kernel.name, 1))
-    scalar, vector = result_type(kernel, "double"), "double" if width == 1 else f"<{width} x double>"
+    module.imports.add((kernel.name, 1))
+    scalar, vector = result_type(kernel, "double"), f"<{width} x double>"
     module.declare(callee, f"{scalar} {callee}({', '.join(['double'] * kernel.arity)})")
     params = ", ".join([f"{vector} %x{k}" for k in range(kernel.arity)])
     head = f"define {result_type(kernel, vector)} @{symbol(kernel.name, width)}({params}) {attributes} {{\nentry:"
-    if width == 1:
-        listed = ", ".join([f"double %x{k}" for k in range(kernel.arity)])
-        return f"{head}\n  %y = call double {callee}({listed})\n  ret double %y\n}}"
     return "\n".join([head, *_lane_loop(kernel, callee, scalar, vector, width), "}"])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alkahest.extend import ArityError, CompileOptions, Tape
+from alkahest.extend import ArityError, CompileError, CompileOptions, Tape
 from alkahest_llvm.blocks.assembler import assemble
 from alkahest_llvm.blocks.forms import Setting
 from alkahest_llvm.blocks.kernels import kernel_set
@@ -27,6 +27,8 @@ Bounds = tuple[Any, Any]
 class IntervalKernel:
     """A tape as native code over boxes, for enclosures of its outputs. It may be called from several threads at once.
 
+    Raises `CompileError` for single precision.
+
     >>> from alkahest.extend import CompileOptions, Instr, Tape
     >>> square = Tape(("x",), (), (Instr("mul", (0, 0)),), (1,))
     >>> [(lo, hi)] = IntervalKernel(square, CompileOptions()).enclosures([([-1.0, 0.0], [3.0, 0.0])])
@@ -35,6 +37,8 @@ class IntervalKernel:
     """
 
     def __init__(self, tape: Tape, options: CompileOptions) -> None:
+        if options.dtype != "f64":
+            raise CompileError("intervals are of double precision.", remedy="Leave dtype as it is.")
         setting = Setting(options, host_target().lanes, arithmetic=INTERVALS)
         self.inputs = tape.inputs
         self._program = assemble(with_squares(optimise(tape, options)), kernel_set(setting))

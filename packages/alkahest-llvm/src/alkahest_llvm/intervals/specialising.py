@@ -11,14 +11,14 @@ stack that is full again at the end; a result's place is free before its record,
 the place of each record that is live and not written yet, 0 for others.
 
 Records are numbered from the end, beginning with 64; 1 and 2 are the inputs x and y, with places and numbers of their
-own for ever. Operands that are constants count as x.
+own for ever. Operands that are constants, or not there, count as x.
 """
 
 from __future__ import annotations
 
 from alkahest_llvm.blocks.program import WORD
 from alkahest_llvm.intervals.choosing import LANES
-from alkahest_llvm.intervals.records import ALWAYS_FIRST, NOTE, OPERANDS, ORIGINS, PLACE, RECORD
+from alkahest_llvm.intervals.records import ALWAYS_FIRST, NOTE, OPERANDS, ORIGINS, PLACE, RECORD, X
 
 CHUNK = 64  # records whose bits are one word
 
@@ -235,10 +235,11 @@ copied:
   %copy.note = getelementptr i64, ptr %target, i64 {NOTE}
   store i64 {ALWAYS_FIRST}, ptr %copy.note
   %copy.number = udiv i64 %given.w, {PLACE}
+  %copy.pair = or i64 %copy.number, {X << 32}
   %copy.numbers = getelementptr i32, ptr %target, i64 {ORIGINS}
-  store i64 %copy.number, ptr %copy.numbers
+  store i64 %copy.pair, ptr %copy.numbers
   %copy.last = getelementptr i32, ptr %target, i64 {ORIGINS + 2}
-  store i32 0, ptr %copy.last
+  store i32 {X}, ptr %copy.last
   br label %latch
 
 kept:
@@ -254,7 +255,7 @@ two:
   %to2.two.at = getelementptr i64, ptr %target, i64 4
   store i64 %word2.two, ptr %to2.two.at
   %number2.two.at = getelementptr i32, ptr %target, i64 {ORIGINS + 2}
-  store i32 0, ptr %number2.two.at
+  store i32 {X}, ptr %number2.two.at
   br label %latch
 three:
 {_operand(2)}

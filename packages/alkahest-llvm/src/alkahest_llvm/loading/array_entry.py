@@ -1,7 +1,8 @@
-"""The array entry: a C function object that evaluates a tape over NumPy arrays as they are, for small batches.
+"""The array entry: C function objects that evaluate a tape over NumPy arrays as they are.
 
 Seeing addresses and strides of a few arrays from Python costs several microseconds, which is thousands of points; here
-it is done through the buffer protocol, as CPython's stable interface defines it, in a tenth of that.
+it is done through the buffer protocol, as CPython's stable interface defines it, in a tenth of that. And threads that
+share one batch take parts of it by an atomic counter, without a lock between the parts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ MOST_COLUMNS = 128
 _OPERATIONS_WITH_LOCK = 20_000
 
 # `alkahest_arrays(self, args, nargs)`, a METH_FASTCALL function of the result and the inputs. `self` is a tuple that
-# begins with a record in a bytes object, of the words that `_RECORD` names.
+# begins with a record in a bytes object, of the words that `_Record` names. `alkahest_share` has an argument before
+# these: the address, as an int, of two words that all threads of a batch share, the point to go on from and how many
+# points to take at a time.
 #
 # It takes objects of one type exactly (a subclass may mean something else by its memory), of one element type, and
 # floats. The result is contiguous. An input has the result's shape and is contiguous or has one axis; or it is one
@@ -29,6 +32,7 @@ _ENTRY = """
 declare ptr @PyTuple_GetItem(ptr, i64)
 declare ptr @PyBytes_AsString(ptr)
 declare ptr @PyObject_Type(ptr)
+declare ptr @PyLong_AsVoidPtr(ptr)
 declare i32 @PyObject_GetBuffer(ptr, ptr, i32)
 declare i32 @PyBuffer_IsContiguous(ptr, i8)
 declare void @PyBuffer_Release(ptr)
@@ -174,7 +178,71 @@ none:
   ret i64 -1
 }
 
+; Evaluate part after part of a batch, as long as there are any that no other thread has taken.
+define internal i32 @drive_parts(ptr %shared, i64 %n, ptr %table, i64 %n_in, i64 %n_out, ptr %code, i64 %lanes,
+                                 i64 %frame, ptr %context) nounwind {
+entry:
+  %moved = alloca [MOST_COLUMNS x [2 x i64]], align 8
+  %total = add i64 %n_in, %n_out
+  %step.at = getelementptr i64, ptr %shared, i64 1
+  %step = load i64, ptr %step.at
+  br label %take
+take:
+  %first = atomicrmw add ptr %shared, i64 %step monotonic
+  %left = sub i64 %n, %first
+  %none = icmp sle i64 %left, 0
+  br i1 %none, label %done, label %part
+part:
+  %last = icmp slt i64 %left, %step
+  %count = select i1 %last, i64 %left, i64 %step
+  br label %move
+move:
+  %k = phi i64 [0, %part], [%k1, %move]
+  %from = getelementptr [2 x i64], ptr %table, i64 %k
+  %address = load i64, ptr %from
+  %from.stride = getelementptr i64, ptr %from, i64 1
+  %stride = load i64, ptr %from.stride
+  %skip = mul i64 %stride, %first
+  %start = add i64 %address, %skip
+  %to = getelementptr [2 x i64], ptr %moved, i64 %k
+  store i64 %start, ptr %to
+  %to.stride = getelementptr i64, ptr %to, i64 1
+  store i64 %stride, ptr %to.stride
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %total
+  br i1 %more, label %move, label %run
+run:
+  %status = call i32 @alkahest_drive(i64 %count, ptr %moved, i64 %n_in, i64 %n_out, ptr %code, i64 %lanes,
+                                     i64 %frame, ptr %context)
+  %good = icmp eq i32 %status, 0
+  br i1 %good, label %take, label %done
+done:
+  %result = phi i32 [0, %take], [%status, %run]
+  ret i32 %result
+}
+
+define ptr @alkahest_share(ptr %self, ptr %args, i64 %nargs) nounwind {
+entry:
+  %some = icmp ugt i64 %nargs, 0
+  br i1 %some, label %share, label %nothing
+share:
+  %boxed = load ptr, ptr %args
+  %shared = call ptr @PyLong_AsVoidPtr(ptr %boxed)
+  %rest = getelementptr ptr, ptr %args, i64 1
+  %fewer = sub i64 %nargs, 1
+  %result = call ptr @evaluate(ptr %self, ptr %rest, i64 %fewer, ptr %shared)
+  ret ptr %result
+nothing:
+  call void @Py_IncRef(ptr @_Py_NoneStruct)
+  ret ptr @_Py_NoneStruct
+}
+
 define ptr @alkahest_arrays(ptr %self, ptr %args, i64 %nargs) nounwind {
+  %result = call ptr @evaluate(ptr %self, ptr %args, i64 %nargs, ptr null)
+  ret ptr %result
+}
+
+define internal ptr @evaluate(ptr %self, ptr %args, i64 %nargs, ptr %shared) nounwind {
 entry:
   %views = alloca [MOST_ARRAYS x [80 x i8]], align 8
   %table = alloca [MOST_COLUMNS x [2 x i64]], align 8
@@ -281,11 +349,22 @@ place:
   br i1 %more.rows, label %place, label %run
 run:
   %long = icmp ugt i64 %n, %short
-  br i1 %long, label %free, label %held
+  %in.parts = icmp ne ptr %shared, null
+  %frees = or i1 %long, %in.parts
+  br i1 %frees, label %free, label %held
 free:
   %thread = call ptr @PyEval_SaveThread()
+  br i1 %in.parts, label %parts, label %whole.batch
+parts:
+  %parts.status = call i32 @drive_parts(ptr %shared, i64 %n, ptr %table, i64 %n_in, i64 %n_out, ptr %code, i64 %lanes,
+                                        i64 %frame, ptr %context)
+  br label %freed
+whole.batch:
   %free.status = call i32 @alkahest_drive(i64 %n, ptr %table, i64 %n_in, i64 %n_out, ptr %code, i64 %lanes,
                                           i64 %frame, ptr %context)
+  br label %freed
+freed:
+  %freed.status = phi i32 [%parts.status, %parts], [%free.status, %whole.batch]
   call void @PyEval_RestoreThread(ptr %thread)
   br label %ran
 held:
@@ -293,7 +372,7 @@ held:
                                           i64 %frame, ptr %context)
   br label %ran
 ran:
-  %status = phi i32 [%free.status, %free], [%held.status, %held]
+  %status = phi i32 [%freed.status, %freed], [%held.status, %held]
   %failed = icmp ne i32 %status, 0
   br i1 %failed, label %memory.error, label %give
 memory.error:
@@ -342,16 +421,25 @@ class _Record(NamedTuple):
         return struct.pack("=10q", *self)
 
 
-def array_function(
+class ArrayFunctions(NamedTuple):
+    """`call(out, *inputs)` and, for several threads at once, `share(address, out, *inputs)`."""
+
+    call: Any
+    share: Any
+
+
+def array_functions(
     code: int, n_in: int, n_out: int, keep: object, *, real: str, lanes: int, operations: int,
     frame_bytes: int = 0, context: int = 0,
-) -> Any | None:  # fmt: skip
-    """Return `call_arrays(out, *inputs)` around batch code as `alkahest_drive` calls it, or None where there is none.
+) -> ArrayFunctions | None:  # fmt: skip
+    """Return functions around batch code as `alkahest_drive` calls it, or None where there are too many columns.
 
     `real` is "double" or "float", `lanes` the numbers of a block, `operations` how many there are for a point: a batch
-    of many lets other threads run. The function evaluates arrays of that type and returns `out`, or returns None with
+    of many lets other threads run. `call` evaluates arrays of that type and returns `out`, or returns None with
     nothing written: where they are no plain NumPy arrays of one shape (an input may be one number), or need a copy.
-    `out` must share no memory with the inputs. `keep` is what must live as long as the function.
+    `out` must share no memory with the inputs. `share` does so for the parts that no other thread has taken; at the
+    address are the point to go on from and the points to take at a time, a multiple of `lanes`, as 64-bit integers.
+    `keep` is what must live as long as the functions.
     """
     import numpy as np
 
@@ -363,22 +451,27 @@ def array_function(
         code, n_in, n_out, context, lanes, frame_bytes, ord(kind.char), kind.itemsize, short, id(np.ndarray)
     )
     entry = _entry(real)
-    return entry.function.bind((record.pack(), keep, np.ndarray, entry))
+    bound = (record.pack(), keep, np.ndarray, entry)
+    return ArrayFunctions(entry.call.bind(bound), entry.share.bind(bound))
 
 
 class _Entry(NamedTuple):
-    """The function, and the driver that it calls."""
+    """The functions, and the driver that they call."""
 
-    function: PythonFunction
+    call: PythonFunction
+    share: PythonFunction
     driver: Driver
 
 
 @cache
 def _entry(real: str) -> _Entry:
     text = _ENTRY.replace("MOST_ARRAYS", str(MOST_ARRAYS)).replace("MOST_COLUMNS", str(MOST_COLUMNS))
-    rounding = "%real = fptrunc double %value to float" if real == "float" else "%real = bitcast double %value to double"
-    text = text.replace("%real = ROUND double %value to REAL", rounding).replace("REAL", real)
+    rounding = "fptrunc double %value to float" if real == "float" else "bitcast double %value to double"
+    text = text.replace("ROUND double %value to REAL", rounding).replace("REAL", real)
     drive = driver(real)
-    code = load_with_python([(text, 0)], ["alkahest_arrays"], {"alkahest_drive": drive.code["alkahest_drive"]})
+    names = ("alkahest_arrays", "alkahest_share")
+    code = load_with_python([(text, 0)], names, {"alkahest_drive": drive.code["alkahest_drive"]})
     doc = "Evaluate arrays into the first; return it, or None where they are not as the function takes them."
-    return _Entry(PythonFunction(code, "alkahest_arrays", "call_arrays", doc), drive)
+    call = PythonFunction(code, names[0], "call_arrays", doc)
+    share = PythonFunction(code, names[1], "share_arrays", "Do so with other threads, by the counter at an address.")
+    return _Entry(call, share, drive)

@@ -108,13 +108,13 @@ class LLVMKernel:
         return scalar_function(code[unit.entry], self._tape.inputs, self.n_outputs, code)
 
     @cached_property
-    def call_arrays(self) -> Any:
-        """A C function of a result and inputs that are NumPy arrays; see `array_function`."""
-        from alkahest_llvm.loading.array_entry import array_function
+    def arrays(self) -> Any:
+        """C functions of a result and inputs that are NumPy arrays; see `array_functions`."""
+        from alkahest_llvm.loading.array_entry import array_functions
 
         batch = self._batch
         n_in, n_out, code, lanes, frame_bytes, _ = batch.constants
-        return array_function(
+        return array_functions(
             code,
             n_in,
             n_out,

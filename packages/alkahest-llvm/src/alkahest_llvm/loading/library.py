@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
-import sys
-from functools import cache
 from typing import NamedTuple
 
 from alkahest_llvm.loading import engine
@@ -58,7 +54,6 @@ def _link(units: list[Unit], wanted: set[Name]) -> engine.Code:
             wanted.update(kernels[kernel].imports)
     units = [*units, *kernels.values()]
     imports = {symbol: code[symbol] for symbol, code in [_loaded[kernel] for kernel in present]}
-    imports |= {symbol: host_address(function) for unit in units for symbol, function in unit.host}
     code = engine.link([unit.code for unit in units], [unit.entry for unit in units], imports)
     _loaded.update({kernel: Loaded(unit.entry, code) for kernel, unit in kernels.items()})
     return code
@@ -71,26 +66,9 @@ def _unit(name: str, width: int) -> Unit:
 def _compile(name: str, width: int) -> Unit:
     """Compile one kernel; what it calls is left open."""
     from alkahest_llvm.emitting.module_text import ModuleText, kernel_text, symbol
-    from alkahest_llvm.vecmath.registry import HOST_FUNCTIONS, find
+    from alkahest_llvm.vecmath.registry import find
 
     module, kernel, entry = ModuleText("call"), find(name), symbol(name, width)
     module.define(kernel_text(module, kernel, width, attributes="nounwind"), f"@{entry}")
-    host = () if kernel.body is not None else ((kernel.host_symbol, HOST_FUNCTIONS[name][0]),)
     code = engine.compile_object(str(module), LEVEL)
-    return Unit(code, entry, tuple(sorted(module.imports - {(name, width)})), host)
-
-
-@cache
-def host_address(function: str) -> int:
-    """Return the address of a function of the C library's mathematics."""
-    found = getattr(_math_library(), function)
-    address = ctypes.cast(found, ctypes.c_void_p).value
-    if address is None:
-        raise LookupError(f"the C library has no {function}")
-    return address
-
-
-@cache
-def _math_library() -> ctypes.CDLL:
-    path = "ucrtbase" if sys.platform == "win32" else ctypes.util.find_library("m")
-    return ctypes.CDLL(path)  # None: what this process has loaded
+    return Unit(code, entry, tuple(sorted(module.imports - {(name, width)})))

@@ -15,15 +15,13 @@ from alkahest.extend import code_store
 class Unit(NamedTuple):
     """Object code that exports the function `entry`.
 
-    `imports` are the kernels of the library that it calls, as (name, width), and `host` the functions of the C library
-    by the symbols it calls them by. `frame_bytes` is the memory which batch code wants for itself. `origin` says
+    `imports` are the kernels of the library that it calls, as (name, width). `frame_bytes` is the memory which batch code wants for itself. `origin` says
     whether this process "compiled" the code or "loaded" it.
     """
 
     code: bytes
     entry: str = ""
     imports: tuple[tuple[str, int], ...] = ()
-    host: tuple[tuple[str, str], ...] = ()
     frame_bytes: int = 0
     origin: str = "compiled"
 
@@ -75,8 +73,7 @@ def _decoded(stored: bytes) -> Unit | None:
     try:
         facts: dict[str, Any] = json.loads(head)
         imports = tuple([(str(name), int(width)) for name, width in facts["imports"]])
-        host = tuple([(str(symbol), str(function)) for symbol, function in facts["host"]])
-        return Unit(code, str(facts["entry"]), imports, host, int(facts["frame_bytes"]), "loaded")
+        return Unit(code, str(facts["entry"]), imports, int(facts["frame_bytes"]), "loaded")
     except (LookupError, TypeError, ValueError):
         return None
 

@@ -3,7 +3,7 @@
 1/b may overflow or lose digits where a/b does not, for an extremely small or large b. So a divisor must be a constant,
 or its range must keep it away from zero. Where it may be extremely large, 4/b is shared, which is a normal number for
 the largest b too, and multiplied with a/4. A quotient is then off by up to 1.5 ulp, and by an ulp of the smallest
-numbers more where a/4 is subnormal.
+numbers more where a/4 is subnormal. With `accuracy="4ulp"` one division by a constant is enough.
 """
 
 from __future__ import annotations
@@ -20,51 +20,55 @@ def share_reciprocals(draft: Draft) -> None:
 
     >>> from alkahest.extend import CompileOptions, Instr, Tape
     >>> from alkahest_llvm.optimising.draft import rewritten
-    >>> tape = Tape(("x", "y"), (), (
-    ...     Instr("cosh", (0,)), Instr("sqrt", (2,)), Instr("div", (0, 3)), Instr("div", (1, 3)),
-    ... ), (4, 5))
+    >>> tape = Tape(("x", "y"), (), (Instr("cosh", (0,)), Instr("div", (0, 2)), Instr("div", (1, 2))), (3, 4))
     >>> print(rewritten(tape, CompileOptions(), [share_reciprocals]))
     tape(x, y)
       %2 = 4.0
-      %3 = cosh %0
-      %4 = sqrt %3
+      %3 = 0.25
+      %4 = cosh %0
       %5 = div %2, %4
-      %6 = mul %0, %5
-      %7 = mul %1, %5
-      return %6, %7
+      %6 = mul %0, %3
+      %7 = mul %6, %5
+      %8 = mul %1, %3
+      %9 = mul %8, %5
+      return %7, %9
     """
     if "div" not in draft.ops:
         return
-    divisions: dict[int, list[int]] = {}
-    code = draft.code
-    for slot in draft.order():
-        op, args, _ = code[slot]
-        if op == "div" or (op == "pow" and draft.numbers.get(args[1]) == -1.0):
-            divisions.setdefault(args[1] if op == "div" else args[0], []).append(slot)
-    shared = {b: slots for b, slots in divisions.items() if len(slots) >= SHARED_FROM}
-    if not shared:
-        return
     ranges = Ranges(draft)
-    for b, slots in shared.items():
-        low, high = ranges.of(b)
-        if code[b][0] == "sqrt" and low > 0.0:
-            high = low  # no root of a finite number is extremely large
-        scale = _scale((low, high), _NORMAL[draft.options.dtype])
+    for b, slots in _divisions(draft).items():
+        scale = _scale(draft, b, ranges.of(b))
         if b in draft.numbers:
-            _multiply(draft, slots, draft.constant(1.0 / draft.numbers[b]), 1.0) if scale == 1.0 else None
+            if scale == 1.0:
+                _multiply(draft, slots, draft.constant(1.0 / draft.numbers[b]), scale)
         elif scale:
             _multiply(draft, slots, draft.add_before(slots[0], "div", draft.constant(scale), b), scale)
     draft.settle()
 
 
-def _scale(b: Interval, normal: float) -> float:
+def _divisions(draft: Draft) -> dict[int, list[int]]:
+    """Return the divisions by each slot that is divided by often enough."""
+    divisions: dict[int, list[int]] = {}
+    for slot in draft.order():
+        op, args, _ = draft.code[slot]
+        if op == "div":
+            divisions.setdefault(args[1], []).append(slot)
+        elif op == "pow" and draft.numbers.get(args[1]) == -1.0:
+            divisions.setdefault(args[0], []).append(slot)
+    for_one = draft.numbers if draft.options.accuracy == "4ulp" else ()
+    return {b: slots for b, slots in divisions.items() if len(slots) >= SHARED_FROM or b in for_one}
+
+
+def _scale(draft: Draft, b: int, bounds: Interval) -> float:
     """Return what to divide by b, 0 where nothing is safe."""
-    if b[0] <= 0.0 <= b[1]:
+    normal = _NORMAL[draft.options.dtype]
+    if bounds[0] <= 0.0 <= bounds[1]:
         return 0.0
-    low, high = sorted(map(abs, b))
+    low, high = sorted(map(abs, bounds))
     if low < 1.0 / normal:
         return 0.0
-    return 1.0 if high <= normal else 4.0
+    never_large = draft.code[b][0] == "sqrt"  # of any finite number
+    return 1.0 if never_large or high <= normal else 4.0
 
 
 def _multiply(draft: Draft, slots: list[int], inverse: int, scale: float) -> None:
@@ -76,7 +80,18 @@ def _multiply(draft: Draft, slots: list[int], inverse: int, scale: float) -> Non
             draft.merge(slot, inverse)
         elif number is not None:
             draft.put(slot, "mul", draft.constant(number / scale), inverse)
-        elif scale == 1.0:
-            draft.put(slot, "mul", args[0], inverse)
         else:
-            draft.put(slot, "mul", draft.add_before(slot, "mul", args[0], draft.constant(1.0 / scale)), inverse)
+            draft.put(slot, "mul", args[0] if scale == 1.0 else _scaled(draft, slot, args[0], 1.0 / scale), inverse)
+
+
+def _scaled(draft: Draft, before: int, slot: int, power_of_two: float) -> int:
+    """Return a slot times a power of two, by changing a constant factor where the slot has one and is read once."""
+    s = slot
+    while draft.code[s][0] == "mul" and draft.uses[s] == 1:
+        a, b = draft.code[s][1]
+        if a in draft.numbers or b in draft.numbers:
+            constant, other = (a, b) if a in draft.numbers else (b, a)
+            draft.put(s, "mul", draft.constant(draft.numbers[constant] * power_of_two), other)
+            return slot
+        s = a if draft.code[a][0] == "mul" else b
+    return draft.add_before(before, "mul", slot, draft.constant(power_of_two))

@@ -1,4 +1,4 @@
-"""The table of math kernels: each name, how many arguments and results it has, and who computes it."""
+"""The table of math kernels: each name, how many arguments and results it has, and what writes it."""
 
 from __future__ import annotations
 
@@ -16,32 +16,23 @@ if TYPE_CHECKING:
 class Kernel:
     """One function of doubles, or of floats where `real` says so.
 
-    `body` writes it with `Value`s, at any width, or is None where the C library's `host_symbol` computes it.
-    `lanewise` kernels are written for scalars only and applied to the lanes of a vector in turn. `inline=False` keeps
+    `body` writes it with `Value`s, at any width. `lanewise` kernels are written for scalars only and applied to the lanes of a vector in turn. `inline=False` keeps
     large ones out of the code that uses them: they are always called.
     """
 
     name: str
     arity: int
+    body: Callable[..., Value | tuple[Value, ...]]
     results: int = 1
-    body: Callable[..., Value | tuple[Value, ...]] | None = None
     lanewise: bool = False
     inline: bool = True
     real: str = "double"
-
-    @property
-    def host_symbol(self) -> str:
-        """The name under which the C library's function is known to the linker."""
-        return f"alkahest_host_{self.name}"
 
 
 KERNELS: dict[str, Kernel] = {}
 
 # The kernels of floats, by the name of the kernel of doubles whose place they take in single precision.
 _SINGLE: dict[str, str] = {}
-
-# What the C library computes, lane by lane: the name there and the number of arguments.
-HOST_FUNCTIONS: dict[str, tuple[str, int]] = {}
 
 _FAMILIES = (
     "exponential",
@@ -71,7 +62,7 @@ def kernel(name: str, *, results: int = 1, lanewise: bool = False, inline: bool 
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
         arity = body.__code__.co_argcount
-        KERNELS[name] = Kernel(name, arity, results, body, lanewise, inline)
+        KERNELS[name] = Kernel(name, arity, body, results, lanewise, inline)
         return body
 
     return register
@@ -84,7 +75,7 @@ def single_kernel(
 
     def register(body: Callable[..., Any]) -> Callable[..., Any]:
         arity = body.__code__.co_argcount
-        KERNELS[name] = Kernel(name, arity, results, body, inline=inline, real="float")
+        KERNELS[name] = Kernel(name, arity, body, results, inline=inline, real="float")
         _SINGLE.update(dict.fromkeys((name, *serves), name))
         return body
 
@@ -107,12 +98,10 @@ def is_inlined(name: str) -> bool:
     """Return whether a kernel of this name exists and may be written into the code that uses it."""
     _load_families()
     found = KERNELS.get(name)
-    return found is not None and found.body is not None and found.inline
+    return found is not None and found.inline
 
 
 @cache
 def _load_families() -> None:
-    for host, (_, arity) in HOST_FUNCTIONS.items():
-        KERNELS[host] = Kernel(host, arity)
     for family in _FAMILIES:
         importlib.import_module(f"alkahest_llvm.vecmath.{family}")
