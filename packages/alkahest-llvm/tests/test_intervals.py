@@ -1,13 +1,16 @@
-"""Native enclosures hold what core's do, and pictures made with them are those of every pixel computed."""
+"""Native enclosures hold exact and computed values, and are as narrow as core's."""
+
+import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from alkahest.base.rules import impl_rules
-from alkahest.extend import CompileOptions, prim_names
+from alkahest.extend import ArityError, CompileError, CompileOptions, Instr, Tape, prim_names
 from alkahest.intervals.evaluation import evaluate
 from alkahest.prims.scalar import declarations
-from alkahest.testing.corpus import op_tape
+from alkahest.testing.corpus import corpus, op_tape
 from alkahest.testing.suites import run
 from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.codegen import missing_ops
@@ -73,6 +76,86 @@ def test_values_lie_in_their_enclosure(op):
         for value in (exact, run(kernel, list(point), len(lo))[0]):
             outside = ~((lo <= value) & (value <= hi)) & ~(np.isnan(value) & anything(lo, hi))
             assert not outside.any(), (op, point[:, outside][:, 0], lo[outside][0], hi[outside][0], value[outside][0])
+
+
+RATIONAL = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "fma": lambda a, b, c: a * b + c,
+}
+
+
+@pytest.mark.parametrize("op", RATIONAL)
+def test_exact_values_lie_in_their_enclosure(op):
+    """Exact values at the bounds, where what is computed lies inside however it is rounded."""
+    rng = np.random.default_rng(5)
+    boxes = np.array(random_boxes(op, rng, 3000))
+    boxes = np.clip(boxes, -1e300, 1e300)
+    boxes[:, :, :1000] *= 1e-160  # products are subnormal
+    [(lo, hi)] = IntervalKernel(op_tape(op), CompileOptions(contract=False)).enclosures(boxes)
+    known = ~anything(lo, hi)
+    assert known.mean() > 0.3
+    for k in np.nonzero(known)[0]:
+        for corner in itertools.product(*boxes[:, :, k].tolist()):
+            assert float(lo[k]) <= RATIONAL[op](*map(Fraction, corner)) <= float(hi[k]), (op, corner)
+
+
+def test_exact_squares_and_roots():
+    rng = np.random.default_rng(6)
+    bounds = np.sort(rng.standard_normal((2, 2000)) * 10.0 ** rng.uniform(-170, 150, 2000), axis=0)
+    square = Tape(("x",), (2.0,), (Instr("pow", (0, 1)),), (2,))
+    [(lo, hi)] = IntervalKernel(square, CompileOptions()).enclosures([bounds])
+    assert (lo >= 0).all()
+    roots = np.sort(np.abs(bounds), axis=0)
+    [(root_lo, root_hi)] = IntervalKernel(op_tape("sqrt"), CompileOptions()).enclosures([roots])
+    for k, ends in enumerate(bounds.T.tolist()):
+        assert max(Fraction(e) ** 2 for e in ends) <= float(hi[k])
+        assert float(lo[k]) <= (0 if ends[0] < 0 < ends[1] else min(Fraction(e) ** 2 for e in ends))
+        assert Fraction(root_lo[k]) ** 2 <= Fraction(roots[0, k])
+        assert Fraction(root_hi[k]) ** 2 >= Fraction(roots[1, k])
+
+
+@pytest.mark.parametrize("op", ["sin", "cos", "tan"])
+def test_quadrants(op):
+    """Boxes that end just before or behind a multiple of pi/2, where these functions have extrema, zeros and poles."""
+    rng = np.random.default_rng(8)
+    turn = np.round(10.0 ** rng.uniform(0, 8, 2000)) * rng.choice([-1.0, 1.0], 2000) * (np.pi / 2)
+    near = 10.0 ** rng.uniform(-17, -2, 2000) * rng.choice([-1.0, 1.0], 2000)
+    ends = np.sort([turn + near, turn + near + rng.uniform(-2, 2, 2000)], axis=0)
+    [(lo, hi)] = IntervalKernel(op_tape(op), CompileOptions()).enclosures([ends])
+    for point in (*ends, np.clip(turn, *ends)):
+        value = impl_rules.by_name(op).array(point)
+        assert ((lo <= value) & (value <= hi)).all()
+
+
+@pytest.mark.parametrize("case", corpus(), ids=lambda case: case.name)
+def test_formulas_of_the_corpus(case):
+    if not case.domain:
+        pytest.skip("it has no input")
+    tape, rng = case.tape(), np.random.default_rng(2)
+    low, high = np.array(case.domain).T[:, :, None]
+    start = low + (high - low) * rng.random((len(low), 300))
+    width = (high - low) * 10.0 ** rng.uniform(-12, 0, 300) * (rng.random(300) < 0.9)
+    boxes = np.stack([start, np.minimum(start + width, high)], axis=1)
+    for options in (CompileOptions(), CompileOptions(contract=False)):
+        enclosures = IntervalKernel(tape, options).enclosures(boxes)
+        kernel = LLVMFastBackend().compile(tape, options)
+        for point in points_inside(boxes, rng, 10):
+            for value, (lo, hi) in zip(run(kernel, list(point), 300), enclosures, strict=True):
+                assert (((lo <= value) & (value <= hi)) | (np.isnan(value) & anything(lo, hi))).all()
+
+
+def test_what_cannot_be_enclosed():
+    kernel = IntervalKernel(op_tape("add"), CompileOptions())
+    with pytest.raises(ArityError, match="2 input"):
+        kernel.enclosures([([0.0], [1.0])])
+    with pytest.raises(ArityError, match="one length"):
+        kernel.enclosures([([0.0], [1.0]), ([0.0, 1.0], [1.0, 2.0])])
+    with pytest.raises(CompileError, match="double"):
+        IntervalKernel(op_tape("add"), CompileOptions(dtype="f32"))
+    assert [c.shape for pair in kernel.enclosures([([], []), ([], [])]) for c in pair] == [(0,), (0,)]
 
 
 @pytest.mark.parametrize("op", [op for op in OPS if op not in UNKNOWN])

@@ -10,15 +10,12 @@ import numpy as np
 
 from alkahest_llvm.blocks.program import HALT, WORD
 from alkahest_llvm.intervals import descending, specialising
-from alkahest_llvm.intervals.choosing import LANES
 from alkahest_llvm.intervals.records import PLACE, RECORD, RECORD_WORDS, X, Y
 from alkahest_llvm.intervals.specialising import CHUNK, CONTEXT
 from alkahest_llvm.loading import engine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-NO_LANE = LANES  # a lane in which nothing was noted: no choice is decided there
 
 
 class Code(NamedTuple):

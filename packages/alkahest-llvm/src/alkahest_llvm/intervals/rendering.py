@@ -10,7 +10,7 @@ from alkahest.extend import CompileError, CompileOptions, Tape
 from alkahest_llvm.blocks.machine import machine
 from alkahest_llvm.blocks.program import WORD
 from alkahest_llvm.intervals.choosing import LANES
-from alkahest_llvm.intervals.cutting import NO_LANE, Context, Cutter, buffer, code, end_of
+from alkahest_llvm.intervals.cutting import Context, Cutter, buffer, code, end_of
 from alkahest_llvm.intervals.descending import LEAF, LEVEL, PIXELS, SIDE
 from alkahest_llvm.intervals.records import PLACE, RECORD_WORDS, interval_kernels, number_kernels, records_of
 from alkahest_llvm.optimising.optimiser import optimise
@@ -48,7 +48,7 @@ class PrunedShape:
         room = buffer(len(records.words))
         room[:-RECORD_WORDS] = records.words
         cutter = Cutter(self._facts, records.n_places, records.n_places)
-        self._records = cutter.cut(cutter.linked(room), NO_LANE)
+        self._records = cutter.cut(cutter.linked(room), lane=0)  # in any lane, as nothing is noted yet
         self._n_places = int(self._records[1:-RECORD_WORDS:RECORD_WORDS].max()) // PLACE + 1
 
     def below_zero(
