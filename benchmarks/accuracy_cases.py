@@ -355,7 +355,7 @@ def cases() -> dict[str, Case]:
         *[
             _of_one(
                 name,
-                "|x| ≤ 710.48",
+                "-710.48 ≤ x ≤ 710.48",
                 -710.48,
                 710.48,
                 [*small, uniform(-710.48, 710.48), uniform(708, 710.48)],

@@ -67,23 +67,22 @@ class Outcome:
     normal: Worst = field(default_factory=Worst)
     subnormal: Worst = field(default_factory=Worst)
     by_mpfr: int = 0
-    screen_off: float = 0.0
+    margin_used: float = 0.0
     seconds: float = 0.0
 
     def include_check(self, ulps: float, screened: float, upper: float) -> None:
         """Take into account what MPFR says of a random point, and stop where screening was wrong by too much."""
         if ulps > upper * (1 + 1e-9) + 1e-9:  # both are rounded themselves
-            raise ArithmeticError(
-                f"MPFR finds {ulps} ulp where the 80-bit function finds {screened} and {upper} at most"
-            )
-        self.screen_off = max(self.screen_off, ulps - screened)
+            raise ArithmeticError(f"MPFR finds {ulps} ulp, the 80-bit function {screened} and {upper} at most")
+        if upper > screened:
+            self.margin_used = max(self.margin_used, (ulps - screened) / (upper - screened))
 
     def merge(self, other: Outcome) -> None:
         """Include the outcome of another chunk."""
         self.points += other.points
         self.by_mpfr += other.by_mpfr
         self.seconds += other.seconds
-        self.screen_off = max(self.screen_off, other.screen_off)
+        self.margin_used = max(self.margin_used, other.margin_used)
         for mine, theirs in ((self.normal, other.normal), (self.subnormal, other.subnormal)):
             if theirs.at:
                 mine.include(theirs.ulps, theirs.at)

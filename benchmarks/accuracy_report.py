@@ -10,7 +10,7 @@ import gmpy2
 import llvmlite.binding as llvm
 from accuracy_measure import Outcome, Row, Worst, all_cases
 
-from alkahest_llvm.vecmath.bounds import BOUNDS
+from alkahest_llvm.vecmath.bounds import BOUNDS, Bound
 
 PAGE = Path(__file__).parent.parent / "docs" / "accuracy.md"
 BEGIN, END = "<!-- begin: written by benchmarks/accuracy.py --write -->", "<!-- end -->"
@@ -48,7 +48,7 @@ def summary(row: Row, outcome: Outcome) -> str:
     return (
         f"{row.label:20} {outcome.normal.ulps:7.4f} ulp at {place(outcome.normal)}"
         f"{subnormal if outcome.subnormal.at else ''}   [{outcome.points:,} points, {outcome.by_mpfr:,} by MPFR, "
-        f"80-bit functions off by {outcome.screen_off:.4f}, {outcome.seconds:.0f} s]"
+        f"{outcome.margin_used:.0%} of the margin used, {outcome.seconds:.0f} s]"
     )
 
 
@@ -61,6 +61,12 @@ def number(ulps: float, *, exact: bool = False) -> str:
     if exact and ulps == 0:
         return "0"
     return f"{-int(-ulps * 1000 // 1) / 1000:.3f}" if ulps > 0.5 else "0.5"
+
+
+def bound_text(bound: Bound, fast: bool) -> str:
+    """Return what is documented: in the default mode, in the fast one where that differs, and in which unit."""
+    modes = f"{bound.ulps:g}" + (f"; {bound.fast:g}" if fast and bound.fast is not None else "")
+    return modes + (f" (below {bound.unit:g} in ulps of {bound.unit:g})" if bound.unit else "")
 
 
 def tables(done: Mapping[Row, Outcome]) -> str:
@@ -83,7 +89,7 @@ def tables(done: Mapping[Row, Outcome]) -> str:
             f"`{place(outcome.normal)}`",
             number(outcome.subnormal.ulps, exact=exact) if outcome.subnormal.at else "",
             f"{number(fast.normal.ulps)} at `{place(fast.normal)}`" if fast else "",
-            f"{documented.ulps:g}" + (f"; {documented.fast:g}" if fast and documented.fast else ""),
+            bound_text(documented, fast is not None),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", 'Single precision (`dtype="f32"`), in ulps of single precision:', ""]
@@ -99,11 +105,11 @@ def tables(done: Mapping[Row, Outcome]) -> str:
 def conditions(done: Mapping[Row, Outcome], seed: int) -> str:
     """Return what the tables were measured with."""
     library = " ".join(part for part in platform.libc_ver() if part)
-    off = max(outcome.screen_off for row, outcome in done.items() if row.dtype == "f64")
+    used = max(outcome.margin_used for outcome in done.values())
     machine = f"{platform.machine()} ({llvm.get_host_cpu_name()})"
     return (
         f"Measured on {machine} with {gmpy2.mpfr_version()} and {library or 'the C library'}, seed {seed}. Where MPFR "
-        f"checked them, the library's 80-bit functions were off by {off:.4f} ulp at most."
+        f"checked the 80-bit values, they were off by at most {used:.0%} of what is allowed for."
     )
 
 

@@ -69,7 +69,7 @@ _D3 = (
 
 
 def _jacobian(n: int = 12) -> Case:
-    """Return the entries that are not zero of the Jacobian of F_i = exp(-x_i**2)*sin(x_i*x_k) + log(1 + x_i**2), k = i + 1."""
+    """Return the nonzero Jacobian of F_i = exp(-x_i**2)*sin(x_i*x_k) + log(1 + x_i**2), where k = i + 1."""
     names = tuple([f"x{i}" for i in range(n)])
     steps: list[tuple[str, str]] = []
     outputs: list[str] = []
@@ -81,7 +81,7 @@ def _jacobian(n: int = 12) -> Case:
 
 
 def _three_body() -> Case:
-    """Return the right-hand side of the planar problem of three bodies of masses 1, 2 and 3, positions then velocities."""
+    """Return the right-hand side of the planar problem of three bodies, of masses 1, 2 and 3."""
     positions = [f"{c}{k}" for k in (1, 2, 3) for c in "xy"]
     velocities = [f"{c}{k}" for k in (1, 2, 3) for c in "uv"]
     steps = [(f"r{a}{b}", f"((x{b} - x{a})**2 + (y{b} - y{a})**2)**-1.5") for a, b in ((1, 2), (1, 3), (2, 3))]

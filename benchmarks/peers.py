@@ -1,7 +1,7 @@
 """How each peer does the same work: from a case to a function of its arrays, one thread.
 
-A single output is allocated by each call, as people write it; several go to memory that is kept, where the peer takes it
-(JAX and NumPy do not): their size would otherwise measure the operating system.
+A single output is allocated by each call, as people write it; several go to memory that is kept, where the peer takes
+it (JAX and NumPy do not): their size would otherwise measure the operating system.
 """
 
 from __future__ import annotations

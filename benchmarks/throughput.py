@@ -1,8 +1,8 @@
 """Throughput over large arrays, side by side: milliseconds, errors, ratios of peers to this project, and limits.
 
 Every peer evaluates the same function over the same arrays in one process; rounds are interleaved, the minimum of
-each is taken. Run it pinned to one core: `taskset -c 0 python benchmarks/throughput.py`; `--write docs/performance.md` puts the
-table into the documentation.
+each is taken. Run it pinned to one core: `taskset -c 0 python benchmarks/throughput.py`; `--write docs/performance.md`
+puts the table into the documentation.
 """
 
 from __future__ import annotations

@@ -200,30 +200,31 @@ def test_threads_share_a_batch(compiled, n, workers):
     share = compiled(TWO).arrays.share
     x, y = draw(2 * n)[::2], draw(n, seed=1)
     out = np.full((2, n), np.nan)
-    counter = (ctypes.c_int64 * 2)(0, 64)
+    counter = (ctypes.c_int64 * 3)(0, 64, 0)
     with ThreadPoolExecutor(workers) as pool:
         tasks = [pool.submit(share, ctypes.addressof(counter), out, x, y) for _ in range(workers)]
         assert all(task.result() is out for task in tasks)
     np.testing.assert_array_equal(out, [x * y + x, x - y])
     assert counter[0] >= n
-    assert counter[1] == 64
+    assert list(counter[1:]) == [64, n]
 
 
 def test_a_share_goes_on_from_the_counter(compiled):
     x = draw(1000)
     out = np.full(1000, 7.0)
-    counter = (ctypes.c_int64 * 2)(640, 128)
+    counter = (ctypes.c_int64 * 3)(640, 128, 640)
     assert compiled(ONE).arrays.share(ctypes.addressof(counter), out, x, 0.0) is out
     assert (out[:640] == 7.0).all()
     np.testing.assert_array_equal(out[640:], x[640:])
+    assert counter[2] == 1000
 
 
 @pytest.mark.parametrize("arguments", NOT_TAKEN.values(), ids=NOT_TAKEN)
 def test_what_is_not_shared_is_left_alone(compiled, arguments):
-    counter = (ctypes.c_int64 * 2)(0, 64)
+    counter = (ctypes.c_int64 * 3)(0, 64, 0)
     assert compiled(ONE).arrays.share(ctypes.addressof(counter), *arguments) is None
     assert compiled(ONE).arrays.share() is None
-    assert counter[0] == 0
+    assert list(counter) == [0, 64, 0]
 
 
 def test_the_function_outlives_its_kernel(compiled):

@@ -89,7 +89,7 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("point", POINTS, ids=repr)
+@pytest.mark.parametrize("point", POINTS, ids=[str(k) for k in range(len(POINTS))])
 def test_points_of_any_kind(f, point):
     got = f(point)
     assert type(got) is float
@@ -122,7 +122,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("arguments", WRONG, ids=repr)
+@pytest.mark.parametrize("arguments", WRONG, ids=[str(k) for k in range(len(WRONG))])
 def test_errors_are_those_of_python(f, arguments):
     with pytest.raises(ak.AlkahestError) as expected:
         by_python(f, *arguments)

@@ -11,10 +11,10 @@ from alkahest.extend import CompileOptions, Instr, Tape, prim_names
 from alkahest.testing.corpus import corpus, op_tape
 from alkahest_llvm import targets
 from alkahest_llvm.backend import LLVMBackend
-from alkahest_llvm.emitting.codegen import emit_scalar_function, host_only_ops
+from alkahest_llvm.emitting.codegen import emit_scalar_function, missing_ops
 from alkahest_llvm.loading import engine
 
-DEVICE_OPS = [op for op in prim_names() if not host_only_ops(op_tape(op))]
+DEVICE_OPS = [op for op in prim_names() if not missing_ops(op_tape(op))]
 POW_SIN = Tape(("x", "y"), (2.0,), (Instr("pow", (0, 2)), Instr("sin", (1,)), Instr("add", (3, 4))), (5,))
 
 
@@ -56,7 +56,7 @@ def test_own_math_on_a_gpu_calls_nothing(op, dtype):
     assert "call" not in code
 
 
-@pytest.mark.parametrize("case", [c for c in corpus() if not host_only_ops(c.tape())], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [c for c in corpus() if not missing_ops(c.tape())], ids=lambda case: case.name)
 def test_the_scalar_function_has_the_bits_of_the_kernel(case):
     tape = case.tape()
     emitted = emit_scalar_function(tape, CompileOptions(), name="f")

@@ -15,12 +15,13 @@ from alkahest.testing.corpus import op_tape
 from alkahest.testing.suites import run
 from alkahest_llvm import targets
 from alkahest_llvm.backend import LLVMBackend
+from alkahest_llvm.blocks import kernels
 from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.codegen import missing_ops
 from alkahest_llvm.intervals import records, rendering
 from alkahest_llvm.intervals.rendering import PrunedShape
 from alkahest_llvm.intervals.rules import RULES
-from alkahest_llvm.loading import engine
+from alkahest_llvm.loading import engine, library
 
 OPS = [op for op in prim_names() if not missing_ops(op_tape(op)) and not op.startswith(("doc_", "test_"))]
 
@@ -170,6 +171,11 @@ def test_too_many_operands():
         PrunedShape(tape, CompileOptions())
 
 
+def test_single_precision_is_refused():
+    with pytest.raises(CompileError, match="double"):
+        PrunedShape(tape_of(balls), CompileOptions(dtype="f32"))
+
+
 def test_a_third_partys_op_with_and_without_an_interval_rule():
     lower = {"llvm": lambda b, x: x * x}
     scalar_p("test_plain_square", impl=lambda x: x * x, arity=1, lower=lower)
@@ -197,6 +203,8 @@ def test_lesser_processors(cpu, lanes, monkeypatch):
     for module in (engine, records, rendering):
         monkeypatch.setattr(module, "host_target", lambda: targets.Target("host", cpu=cpu, lanes=lanes))
     monkeypatch.setattr(engine, "_engines", [])
+    monkeypatch.setattr(library, "_loaded", {})
+    monkeypatch.setattr(kernels, "_sets", {})
     for name, build in SHAPES.items():
         found = PrunedShape(tape_of(build), CompileOptions()).below_zero(grid, grid)
         np.testing.assert_array_equal(found, expected[name], name)

@@ -1,7 +1,5 @@
 """Lowering rules: a third party's own, what is refused, and which products are fused."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -9,10 +7,9 @@ import alkahest_llvm
 from alkahest.extend import CompileError, CompileOptions, Instr, Tape, lowering_rules
 from alkahest_llvm.backend import LARGEST_TAPE, LLVMBackend
 from alkahest_llvm.blocks.backend import LLVMFastBackend
-from alkahest_llvm.emitting.codegen import emit_scalar_function, host_only_ops
+from alkahest_llvm.emitting.codegen import emit_scalar_function
 from alkahest_llvm.optimising.draft import rewritten
 from alkahest_llvm.optimising.fusing import fuse
-from alkahest_llvm.vecmath import registry
 
 BACKENDS = [LLVMBackend, LLVMFastBackend]
 
@@ -27,22 +24,12 @@ def shifted(builder, x, *, by):
     return x + by
 
 
-def twice_hosted(builder, x):
-    return builder.kernel("hosted", x) * 2.0
-
-
 @pytest.fixture
 def own_rules(monkeypatch):
-    """Set these rules for as long as a test runs, without declaring primitives that other tests would see.
-
-    The kernel "hosted" is one that only the C library computes.
-    """
+    """Set these rules for as long as a test runs, without declaring primitives that other tests would see."""
     LLVMBackend().refuses(Tape((), (), (), ()))
-    monkeypatch.setitem(registry.HOST_FUNCTIONS, "hosted", ("erf", 1))
-    monkeypatch.setitem(registry.KERNELS, "hosted", registry.Kernel("hosted", 1))
     table = lowering_rules("llvm")
-    rules = {"softplus": softplus, "shifted": shifted, "twice_hosted": twice_hosted}
-    monkeypatch.setattr(table, "_by_name", {**table._by_name, **rules})
+    monkeypatch.setattr(table, "_by_name", {**table._by_name, "softplus": softplus, "shifted": shifted})
 
 
 @pytest.mark.usefixtures("own_rules")
@@ -66,24 +53,15 @@ def test_a_rule_of_a_third_party_serves_gpus(one_op):
     assert "@alkahest_log1p_x1" in text
 
 
-@pytest.mark.usefixtures("own_rules")
-def test_a_rule_of_a_third_party_that_needs_the_host_is_known(one_op, evaluate):
-    np.testing.assert_allclose(evaluate(one_op("twice_hosted", "x"), [0.5])[0], [2 * math.erf(0.5)], rtol=1e-15)
-    assert host_only_ops(one_op("twice_hosted", "x")) == ("twice_hosted",)
-    assert host_only_ops(one_op("twice_hosted", "x"), "host") == ()
-    assert host_only_ops(one_op("softplus", "x")) == ()
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_op_without_rule_is_refused_by_name(backend, one_op):
     assert "nonsense" in backend().refuses(one_op("nonsense", "x"))
     assert backend().refuses(one_op("sin", "x")) == ""
 
 
-@pytest.mark.usefixtures("own_rules")
-def test_gpu_text_of_what_needs_the_host_raises(one_op):
-    with pytest.raises(CompileError, match="twice_hosted cannot be emitted for nvptx"):
-        emit_scalar_function(one_op("twice_hosted", "x"), CompileOptions())
+def test_gpu_text_of_an_op_without_rule_raises(one_op):
+    with pytest.raises(CompileError, match="no LLVM lowering for nonsense"):
+        emit_scalar_function(one_op("nonsense", "x"), CompileOptions())
 
 
 def chain(n, *ops):

@@ -344,6 +344,6 @@ def test_text_is_compiled_once_for_each_level_and_processor(monkeypatch):
 
 
 def test_units_come_back_as_they_were():
-    unit = units.Unit(b'\x7fELF\n{"a"}\n\x00', "f", (("sin", 8), ("exp", 1)), (("host_gamma", "tgamma"),), 640)
+    unit = units.Unit(b'\x7fELF\n{"a"}\n\x00', "f", (("sin", 8), ("exp", 1)), 640)
     assert units._decoded(units._encoded(unit)) == unit._replace(origin="loaded")
     assert json.loads(units._encoded(unit).split(b"\n")[0])["entry"] == "f"

@@ -106,6 +106,9 @@ if TYPE_CHECKING:
     from alkahest.expr.fpcore_writer import to_fpcore as to_fpcore
     from alkahest.expr.parsing import parse as parse
     from alkahest.expr.pool import ExprPool as ExprPool
+    from alkahest.intervals.evaluation import interval_eval as interval_eval
+    from alkahest.intervals.rendering import Shape as Shape
+    from alkahest.intervals.rendering import inside as inside
     from alkahest.ir.ir import IR as IR
     from alkahest.machine.progress import progress as progress
     from alkahest.models.budgets import Budget as Budget
@@ -235,6 +238,8 @@ _MODULES = {
     "expr.fpcore_writer": "to_fpcore",
     "expr.parsing": "parse",
     "expr.pool": "ExprPool",
+    "intervals.evaluation": "interval_eval",
+    "intervals.rendering": "Shape inside",
     "ir.ir": "IR",
     "machine.progress": "progress",
     "models.budgets": "Budget",

@@ -45,6 +45,6 @@ def check_programs() -> bool:
 
 
 def kept_result_bytes() -> int:
-    """Return `ALKAHEST_KEPT_RESULT_BYTES`: how much memory of released results may wait for the next one; 0 for none."""
+    """Return `ALKAHEST_KEPT_RESULT_BYTES`: how much memory of released results may wait for later ones."""
     text = os.environ.get("ALKAHEST_KEPT_RESULT_BYTES", "")
     return int(text) if text.isdigit() else 256 << 20

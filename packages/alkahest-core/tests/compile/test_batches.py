@@ -117,7 +117,7 @@ def test_an_expensive_function_has_short_pieces():
 
 def test_all_cores_take_pieces_of_what_fits_their_caches(monkeypatch):
     f_threads = {}
-    monkeypatch.setattr("alkahest.compile.threads.cores", lambda: 3)
+    monkeypatch.setattr("alkahest.compile.functions.cores", lambda: 3)
     x = ExprPool().symbol("x")
     kernel = Recorder()
     kernel.before = lambda: f_threads.setdefault(threading.current_thread(), None)

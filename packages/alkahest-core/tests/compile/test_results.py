@@ -84,7 +84,7 @@ def test_threads_get_memory_of_their_own():
     wrong = []
 
     def work(mark):
-        for _ in range(60):
+        for _ in range(10):
             array = memory.empty((N,), F64)
             array[:] = mark
             if not np.all(array == mark):

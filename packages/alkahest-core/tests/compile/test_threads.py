@@ -1,13 +1,16 @@
 """Pieces over threads: each once, failures and interrupts, and no task left behind."""
 
+import _thread
+import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from alkahest.compile import threads
-from alkahest.compile.threads import run_pieces
+from alkahest.compile.threads import cores, run_pieces
 
 
 def collect(seen):
@@ -102,18 +105,9 @@ def test_an_error_in_another_thread_is_raised():
         run_pieces(range(1000), make_run, 2)
 
 
-def test_an_interrupt_while_waiting_waits_on(monkeypatch):
-    """Ctrl-C while the last pieces of others are at work."""
+def test_an_interrupt_while_waiting_waits_on():
+    """Ctrl-C, twice, while the last pieces of others are at work."""
     caller, begun, done = threading.current_thread(), threading.Event(), []
-    interrupts = iter([True, True])
-    really = threads.wait
-
-    def interrupted(tasks):
-        if next(interrupts, False):
-            raise KeyboardInterrupt
-        return really(tasks)
-
-    monkeypatch.setattr(threads, "wait", interrupted)
 
     def make_run():
         def run(piece):
@@ -121,7 +115,10 @@ def test_an_interrupt_while_waiting_waits_on(monkeypatch):
                 assert begun.wait(10)
             else:
                 begun.set()
-                time.sleep(0.2)
+                for _ in range(2):
+                    time.sleep(0.1)
+                    _thread.interrupt_main()
+                time.sleep(0.1)
                 done.append(piece)
             return 1
 
@@ -133,17 +130,59 @@ def test_an_interrupt_while_waiting_waits_on(monkeypatch):
 
 
 def test_work_inside_work_comes_to_its_end():
-    """All threads of the pool are taken by callers that want threads themselves."""
+    """All helpers are taken by callers that want helpers themselves."""
+    workers = cores() + 2
 
-    def inner(_):
-        seen = []
-        run_pieces(range(40), collect(seen), 4)
-        return len(seen)
+    def make_outer():
+        def outer(_):
+            seen = []
+            run_pieces(range(40), collect(seen), workers)
+            return len(seen)
 
-    many = threads.cores() + 2
-    executor = threads._threads.executor()
-    found = [task.result(timeout=30) for task in [executor.submit(inner, k) for k in range(many)]]
-    assert found == [40] * many
+        return outer
+
+    counted = []
+    run_pieces(range(60), make_outer, workers, counted.append)
+    assert counted[-1] == 60 * 40
+
+
+def test_helpers_are_used_again():
+    def names():
+        return {t.ident for t in threading.enumerate() if t.name == "alkahest"}
+
+    for _ in range(50):
+        run_pieces(range(40), collect([]), 3)
+    before = names()
+    for _ in range(200):
+        run_pieces(range(40), collect([]), 3)
+    assert names() == before
+
+
+FORKS = """
+import os, warnings
+from alkahest.compile.threads import run_pieces
+
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads beside a fork
+
+def check():
+    seen = []
+    run_pieces(range(40), lambda: lambda piece: seen.append(piece) or 1, 3)
+    return sorted(seen) == list(range(40))
+
+assert check()
+child = os.fork()
+if not child:
+    os._exit(0 if check() else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert check()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_helpers_after_a_fork():
+    """In a process of its own: other libraries object to forks."""
+    done = subprocess.run([sys.executable, "-c", FORKS], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_several_callers_at_once():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from alkahest.extend import CompileOptions, Tape
 from alkahest_llvm.emitting.codegen import missing_ops
 from alkahest_llvm.loading import engine
 from alkahest_llvm.loading.kernel import LLVMKernel
 from alkahest_llvm.targets import host_target
+
+if TYPE_CHECKING:
+    from alkahest_llvm.intervals.rendering import PrunedShape
 
 LARGEST_TAPE = 10_000
 
@@ -18,7 +21,7 @@ class LLVMBackend:
 
     # Writing out more kernels than this takes LLVM several times as long as calling them, for code little faster.
     inlined_kernels: ClassVar[int] = 12
-    # Two registers a value hide latency in short tapes; in longer ones there is enough else to do, and too few registers.
+    # Two registers a value hide latency in short tapes; longer ones have enough else to do, and too few registers.
     two_registers_up_to: ClassVar[int] = 150
     # Beyond this, code generation that optimises costs more than twice the time for code a tenth faster.
     optimised_up_to: ClassVar[int] = 2000
@@ -47,3 +50,9 @@ class LLVMBackend:
         width = lanes if len(tape.instrs) <= self.two_registers_up_to else max(lanes // 2, 1)
         level = 2 if len(tape.instrs) <= self.optimised_up_to else 0
         return LLVMKernel(tape, options, level=level, style=self.inlined_kernels, width=width)
+
+    def pruner(self, tape: Tape, options: CompileOptions) -> PrunedShape:
+        """Return what draws the shape where a function of two inputs is below zero; see `alkahest.Shape`."""
+        from alkahest_llvm.intervals.rendering import PrunedShape
+
+        return PrunedShape(tape, options)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from alkahest.compile.batches import THREAD_OPERATIONS, points_of_a_piece
 from alkahest.compile.protocols import Kernel
+from alkahest.compile.results import SMALLEST, empty_result
 from alkahest.compile.threads import run_together
 
 if TYPE_CHECKING:
     import numpy as np
 
-_PARTS = 32  # for each thread: while the last is at work the others wait
+_PARTS = 16  # for each thread: while the last is at work the others wait
 _SHORTEST_PART = 1 << 10  # points
+
+_Counter = ctypes.c_int64 * 3  # see `share` in `protocols.Kernel`
 
 
 class DirectPath:
@@ -29,6 +31,7 @@ class DirectPath:
         self._n_outputs = kernel.n_outputs
         self._dtype = dtype
         self._ndarray, self._empty = np.ndarray, np.empty
+        self._reused_from = SMALLEST // (dtype.itemsize * max(1, kernel.n_outputs))
         self._longest = points_of_a_piece(operations)
         self._longest_alone = THREAD_OPERATIONS // max(1, operations)
 
@@ -53,16 +56,20 @@ class DirectPath:
         if size > self._longest * threads:
             return None
         if out is None:
-            out = self._empty(shape if self._n_outputs == 1 else (self._n_outputs, *shape), self._dtype)
+            empty = self._empty if size < self._reused_from else empty_result
+            out = empty(shape if self._n_outputs == 1 else (self._n_outputs, *shape), self._dtype)
         if threads == 1 or size <= self._longest_alone:
             return self._functions.call(out, *arrays)
         return self._run_together(size, arrays, out, threads)
 
     def _run_together(self, size: int, arrays: Sequence[Any], out: Any, threads: int) -> Any:
         points = max(_SHORTEST_PART, size // (_PARTS * threads))
-        counter = (ctypes.c_int64 * 2)(0, points - points % 64)
-        share = partial(self._functions.share, ctypes.addressof(counter), out, *arrays)
-        return run_together(share, min(threads, -(-size // counter[1])))
+        counter = _Counter(0, points - points % 64, 0)
+
+        def share() -> Any:
+            return self._functions.share(ctypes.addressof(counter), out, *arrays)
+
+        return run_together(share, min(threads, -(-size // counter[1])), lambda: counter[2] >= size)
 
 
 def _plain_arrays(values: Sequence[Any], dtype: np.dtype[Any]) -> Sequence[Any] | None:

@@ -14,6 +14,7 @@ from alkahest.compile.dispatch import CompileConfig
 from alkahest.compile.driver import Explanation
 from alkahest.compile.interpreter import InterpreterBackend
 from alkahest.compile.points import number
+from alkahest.compile.threads import cores
 from alkahest.compile.tracing import TracedFn, check_config
 from alkahest.errors import (
     ConfigError,
@@ -198,8 +199,6 @@ def numpy_eval_par(
     >>> numpy_eval_par(compile_expr(x**2, [x]), [1.0, 2.0])
     array([1., 4.])
     """
-    from alkahest.compile.threads import cores
-
     return _checked(f).evaluate(xs, out=out, threads=cores(), progress=progress)
 
 

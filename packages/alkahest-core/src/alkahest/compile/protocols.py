@@ -53,8 +53,8 @@ class Kernel(Protocol):
     kernel's dtype into `out` and returns it, or returns None, with nothing written, where they are not as it takes
     them: a contiguous `out` that shares no memory with an input, and inputs of its shape (behind a first axis of
     length n_outputs where there are several) or of one number. `share(address, out, *inputs)` does so in several
-    threads at once, each of which takes parts that no other has: at the address are two 64-bit integers, the point to
-    go on from and how many to take at a time, a multiple of 64.
+    threads at once, each of which takes parts that no other has: at the address are three 64-bit integers, the point
+    to go on from, how many to take at a time, a multiple of 64, and how many points are done.
     """
 
     n_inputs: int
@@ -82,7 +82,11 @@ class DeviceKernel(Kernel, Protocol):
 
 
 class Backend(Protocol):
-    """One tier. It is made once per process and may be asked from several threads."""
+    """One tier. It is made once per process and may be asked from several threads.
+
+    One method is optional: `pruner(tape, options)` returns what draws a shape by interval evaluation; see
+    `alkahest.intervals.rendering`.
+    """
 
     def unavailable(self) -> str:
         """Return "" where the tier can run on this machine, else the reason it cannot."""

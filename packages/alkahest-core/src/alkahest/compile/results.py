@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SMALLEST = 1 << 20  # bytes: below, the allocator of the process keeps its pages itself
+SMALLEST = 32 << 20  # bytes: below, the allocators of common systems keep their pages themselves
 _ALIGNMENT = 64  # a cache line, and the widest vector
 
 

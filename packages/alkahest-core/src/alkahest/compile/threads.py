@@ -1,39 +1,17 @@
-"""Carrying out the pieces of a batch: one after another, or on all cores for kernels that release the GIL."""
+"""Work on all cores: the caller's thread and helpers that wait for it, for kernels that release the GIL."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 Run = Callable[[Piece], int]  # carries out one piece and returns how many points it had
 Report = Callable[[int], None]  # told, in the caller's thread, how many points are done
-
-
-class _Pool:
-    """The process's threads, made at first use, and anew after a fork, in which threads do not survive."""
-
-    def __init__(self) -> None:
-        self.forget()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.forget)
-
-    def forget(self) -> None:
-        self._executor: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
-
-    def executor(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(max_workers=cores(), thread_name_prefix="alkahest")
-            return self._executor
-
-
-_threads = _Pool()
 
 
 def cores() -> int:
@@ -43,21 +21,127 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def run_together(run: Callable[[], Result], threads: int) -> Result:
+class _Task:
+    """A call in a helper's thread. Whoever claims it first decides: the helper carries it out, the caller cancels."""
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self._run = run
+        self._claim = threading.Lock()
+        self._finished = threading.Lock()
+        self._finished.acquire()
+        self._over = False
+        self.error: BaseException | None = None
+
+    def carry_out(self) -> None:
+        if self._claim.acquire(blocking=False):
+            try:
+                self._run()
+            except BaseException as error:  # raised again in the caller's thread
+                self.error = error
+
+    def finish(self) -> None:
+        self._over = True
+        self._finished.release()
+
+    def wait(self) -> None:
+        """Wait for the end, or cancel what has not begun; to be called again after an interrupt."""
+        if self._claim.acquire(blocking=False):
+            self._over = True
+        while not self._over:
+            self._finished.acquire()
+
+
+class _Helper:
+    """A thread that waits for tasks, one at a time."""
+
+    def __init__(self, idle: deque[_Helper]) -> None:
+        self._idle = idle
+        self._task: _Task | None = None
+        self._wanted = threading.Lock()
+        self._wanted.acquire()
+        threading.Thread(target=self._serve, name="alkahest", daemon=True).start()
+
+    def begin(self, task: _Task) -> None:
+        self._task = task
+        self._wanted.release()
+
+    def _serve(self) -> None:
+        while True:
+            self._wanted.acquire()
+            task, self._task = self._task, None
+            if task is not None:
+                task.carry_out()
+                self._idle.append(self)  # before the caller goes on, who may want it again at once
+                task.finish()
+
+
+class _Helpers:
+    """The helpers of this process, made when first wanted, and anew after a fork, in which threads do not survive."""
+
+    def __init__(self) -> None:
+        self.forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.forget)
+
+    def forget(self) -> None:
+        self._idle: deque[_Helper] = deque()
+        self._made = 0
+        self._lock = threading.Lock()
+
+    def begin(self, run: Callable[[], object], count: int) -> list[_Task]:
+        """Begin up to `count` tasks, fewer where the helpers are busy: the caller does what they do not."""
+        tasks: list[_Task] = []
+        for _ in range(count):
+            try:
+                helper = self._idle.pop()
+            except IndexError:
+                with self._lock:
+                    if self._made >= max(count, cores()):
+                        break
+                    self._made += 1
+                helper = _Helper(self._idle)
+            task = _Task(run)
+            helper.begin(task)
+            tasks.append(task)
+        return tasks
+
+
+_helpers = _Helpers()
+
+
+def run_together(run: Callable[[], Result], threads: int, is_over: Callable[[], bool] | None = None) -> Result:
     """Call `run` in up to `threads` threads at once, one of them the caller's, whose result is returned.
 
-    When it fails in one, or the caller is interrupted, the others are waited for, and the error is raised.
+    When it fails in one, or the caller is interrupted, the others are waited for, and the error is raised. `is_over`
+    may tell after the caller's call that all is done and the others, if they still run, do nothing that matters.
     """
-    executor = _threads.executor()
-    others = [executor.submit(run) for _ in range(threads - 1)]
+    tasks = _helpers.begin(run, threads - 1)
     try:
         result = run()
-    finally:
-        _finish(others)  # whatever happens here: the others still write into the caller's arrays
-    for task in others:
-        if not task.cancelled():
-            task.result()
+    except BaseException:
+        _finish(tasks)  # they still write into the caller's arrays
+        raise
+    if is_over is not None and is_over():
+        return result
+    _finish(tasks)
+    for task in tasks:
+        if task.error is not None:
+            raise task.error
     return result
+
+
+def _finish(tasks: Sequence[_Task]) -> None:
+    """Wait for all tasks, through interrupts, of which the last is raised again at the end."""
+    interrupt: KeyboardInterrupt | None = None
+    while True:
+        try:
+            for task in tasks:
+                task.wait()
+            break
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 def run_pieces(
@@ -109,17 +193,3 @@ class _Work(Generic[Piece]):
         except BaseException:
             self._stopped = True
             raise
-
-
-def _finish(tasks: Sequence[Future[Result]]) -> None:
-    """Wait for all tasks that have begun, through interrupts, of which the last is raised again at the end."""
-    interrupt: KeyboardInterrupt | None = None
-    for task in tasks:
-        task.cancel()  # one that has not begun finds nothing left to do
-    while not all([task.done() for task in tasks]):
-        try:
-            wait(tasks)
-        except KeyboardInterrupt as error:
-            interrupt = error
-    if interrupt is not None:
-        raise interrupt

@@ -63,7 +63,10 @@ class Tape:
         h = hashlib.sha256(struct.pack("<6q", *head))
         h.update(struct.pack(f"<{len(self.consts)}d", *self.consts))
         numbers = (*[len(some) for some in args], *slots, *self.outputs)
-        h.update(struct.pack(f"<{len(numbers)}q", *numbers))
+        try:
+            h.update(struct.pack(f"<{len(numbers)}q", *numbers))
+        except struct.error:  # slots that are no integers: whoever reads the tape refuses it
+            h.update(repr(numbers).encode())
         h.update(" ".join(ops).encode())
         h.update(repr([(k, p) for k, p in enumerate(params) if p]).encode())
         return h.hexdigest()

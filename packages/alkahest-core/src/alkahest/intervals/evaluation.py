@@ -22,7 +22,7 @@ from alkahest.errors import (
     ShapeError,
     UnknownSymbolError,
 )
-from alkahest.expr.expression import Expr
+from alkahest.expr.expression import Expr, number_like
 from alkahest.expr.pool import ExprPool
 from alkahest.expr.tape import Tape, linearize
 from alkahest.intervals.interval import Interval, Reals, Truths
@@ -88,13 +88,8 @@ def interval_eval(f: Any, boxes: Mapping[Any, Any] | Sequence[Any]) -> Any:
     shape, arrays = _broadcast(tape, bounds)
     found = evaluate(tape, arrays)
     enclosures = [_enclosure(e, shape) for e in found]
-    return enclosures if _is_listed(f) else enclosures[0]
-
-
-def _is_listed(f: Any) -> bool:
-    if isinstance(f, TracedFn | CompiledFn):
-        return (f.compiled if isinstance(f, TracedFn) else f).n_outputs != 1
-    return not isinstance(f, Expr)
+    function = isinstance(f, TracedFn | CompiledFn) and len(enclosures) == 1
+    return enclosures[0] if function or isinstance(f, Expr) or number_like(f) else enclosures
 
 
 def _enclosure(e: Interval, shape: tuple[int, ...]) -> Enclosure:
@@ -119,7 +114,7 @@ def tape_and_bounds(f: Any, boxes: Any) -> tuple[Tape, list[Any]]:
             remedy="Pass a dict from symbols, or their names, to bounds: {x: (0, 1)}.",
         )
     given = cast("Mapping[Any, Any]", boxes)
-    outputs, _ = expressions(f if isinstance(f, Expr) else list(f), [k for k in given if isinstance(k, Expr)])
+    outputs, _ = expressions(f, [k for k in given if isinstance(k, Expr)])
     bound = _bound_symbols(outputs[0].pool, given)
     return linearize(outputs, list(bound)), list(bound.values())
 

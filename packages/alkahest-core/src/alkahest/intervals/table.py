@@ -1,8 +1,9 @@
 """The table of interval rules: which primitive has one, and how one is added.
 
 A rule is a function of an `Interval` per argument (and of the primitive's static parameters) that returns an
-`Interval`. A third party gives one with `lower={"interval": rule}` in `scalar_p`, or in the hook
-`alkahest_lowerings("interval")` with `lowering_rules("interval").set(prim, rule)`.
+`Interval`: a named tuple (lo, hi, defined) of arrays, of which `x._replace(lo=…, hi=…)` makes another. A third party
+gives a rule with `lower={"interval": rule}` in `scalar_p`, or in the hook `alkahest_lowerings("interval")` with
+`lowering_rules("interval").set(prim, rule)`.
 """
 
 from __future__ import annotations

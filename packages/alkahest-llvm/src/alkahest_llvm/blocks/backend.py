@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from alkahest.extend import CompileOptions, Tape
 from alkahest_llvm.blocks.kernel import BlockKernel
 from alkahest_llvm.emitting.codegen import missing_ops
 from alkahest_llvm.loading import engine
 from alkahest_llvm.targets import host_target
+
+if TYPE_CHECKING:
+    from alkahest_llvm.intervals.rendering import PrunedShape
 
 
 class LLVMFastBackend:
@@ -28,3 +33,9 @@ class LLVMFastBackend:
     def compile(self, tape: Tape, options: CompileOptions) -> BlockKernel:
         """Return the program of a tape."""
         return BlockKernel(tape, options, host_target().lanes)
+
+    def pruner(self, tape: Tape, options: CompileOptions) -> PrunedShape:
+        """Return what draws the shape where a function of two inputs is below zero; see `alkahest.Shape`."""
+        from alkahest_llvm.intervals.rendering import PrunedShape
+
+        return PrunedShape(tape, options)

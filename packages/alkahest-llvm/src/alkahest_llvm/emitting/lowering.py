@@ -97,11 +97,6 @@ def _half_integer_power(b: Builder, x: Value, exponent: float) -> Value:
     return root * (ir.fabs(x) if exponent == 1.5 else plain_power(x, 2))
 
 
-def _log_normal(b: Builder, x: Value) -> Value:
-    """Return the logarithm of a positive normal number, infinity or nan."""
-    return select(x < float("inf"), b.kernel("log_normal", x), x)
-
-
 def _polygamma(b: Builder, order: Value, x: Value) -> Value:
     if order.number not in POLYGAMMA_ORDERS:
         raise CompileError(
@@ -126,10 +121,10 @@ RULES: dict[str, Rule] = {
     "trunc": lambda b, x: ir.trunc(x),
     "round": lambda b, x: ir.rint(x),
     "round_away": _round_away,
-    "min": lambda b, x, y: select((x < y) | ir.is_nan(x), x, y),
-    "max": lambda b, x, y: select((x > y) | ir.is_nan(x), x, y),
-    "fmin": lambda b, x, y: select((x < y) | ir.is_nan(y), x, y),
-    "fmax": lambda b, x, y: select((x > y) | ir.is_nan(y), x, y),
+    "min": lambda b, x, y: select(ir.is_nan(x), x, select(x < y, x, y)),
+    "max": lambda b, x, y: select(ir.is_nan(x), x, select(x > y, x, y)),
+    "fmin": lambda b, x, y: select(ir.is_nan(y), x, select(x < y, x, y)),
+    "fmax": lambda b, x, y: select(ir.is_nan(y), x, select(x > y, x, y)),
     "copysign": lambda b, x, y: ir.copysign(x, y),
     "sqrt": lambda b, x: ir.sqrt(x),
     "polygamma": _polygamma,
@@ -155,8 +150,6 @@ RULES: dict[str, Rule] = {
 INTERNAL: dict[str, Rule] = {
     "fma.sub": lambda b, x, y, z: ir.fma(x, y, -z),
     "fma.neg": lambda b, x, y, z: ir.fma(-x, y, z),
-    "exp.usual": _kernel("exp_usual"),
-    "log.normal": _log_normal,
 }
 
 

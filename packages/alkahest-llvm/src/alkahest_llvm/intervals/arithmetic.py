@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from alkahest_llvm.emitting import lowering
 from alkahest_llvm.emitting import operations as ir
 from alkahest_llvm.emitting.builder import Builder, Value
 from alkahest_llvm.emitting.operations import select
@@ -103,13 +104,8 @@ def _stepping(step: Callable[[Value], Value]) -> PairRule:
 
 def _of_rule(name: str) -> PairRule:
     """Return the rule of a function that increases in steps and is exact, from its own lowering rule."""
-
-    def rule(b: Builder, x: Pair) -> Pair:
-        from alkahest_llvm.emitting.lowering import RULES
-
-        return RULES[name](b, x[0]), RULES[name](b, x[1])
-
-    return rule
+    step = lowering.RULES[name]
+    return lambda b, x: (step(b, x[0]), step(b, x[1]))
 
 
 def copysign(_: Builder, x: Pair, y: Pair) -> Pair:

@@ -20,10 +20,13 @@ MOST_COLUMNS = 128
 # Below about this many operations, letting other threads run costs more than they gain.
 _OPERATIONS_WITH_LOCK = 20_000
 
+# How often a thread looks for the end of others' parts: some ten microseconds, less than waking a thread takes.
+_LOOKS = 20_000
+
 # `alkahest_arrays(self, args, nargs)`, a METH_FASTCALL function of the result and the inputs. `self` is a tuple that
 # begins with a record in a bytes object, of the words that `_Record` names. `alkahest_share` has an argument before
-# these: the address, as an int, of two words that all threads of a batch share, the point to go on from and how many
-# points to take at a time.
+# these: the address, as an int, of three words that all threads of a batch share: the point to go on from, how many
+# points to take at a time, and how many are done.
 #
 # It takes objects of one type exactly (a subclass may mean something else by its memory), of one element type, and
 # floats. The result is contiguous. An input has the result's shape and is contiguous or has one axis; or it is one
@@ -178,7 +181,8 @@ none:
   ret i64 -1
 }
 
-; Evaluate part after part of a batch, as long as there are any that no other thread has taken.
+; Evaluate part after part of a batch, as long as there are any that no other thread has taken. Then stay for the time
+; of a few more, until the other threads are done as well: whoever is told that need not ask them through Python.
 define internal i32 @drive_parts(ptr %shared, i64 %n, ptr %table, i64 %n_in, i64 %n_out, ptr %code, i64 %lanes,
                                  i64 %frame, ptr %context) nounwind {
 entry:
@@ -186,12 +190,13 @@ entry:
   %total = add i64 %n_in, %n_out
   %step.at = getelementptr i64, ptr %shared, i64 1
   %step = load i64, ptr %step.at
+  %done.at = getelementptr i64, ptr %shared, i64 2
   br label %take
 take:
   %first = atomicrmw add ptr %shared, i64 %step monotonic
   %left = sub i64 %n, %first
   %none = icmp sle i64 %left, 0
-  br i1 %none, label %done, label %part
+  br i1 %none, label %stay, label %part
 part:
   %last = icmp slt i64 %left, %step
   %count = select i1 %last, i64 %left, i64 %step
@@ -215,10 +220,23 @@ run:
   %status = call i32 @alkahest_drive(i64 %count, ptr %moved, i64 %n_in, i64 %n_out, ptr %code, i64 %lanes,
                                      i64 %frame, ptr %context)
   %good = icmp eq i32 %status, 0
-  br i1 %good, label %take, label %done
-done:
-  %result = phi i32 [0, %take], [%status, %run]
-  ret i32 %result
+  br i1 %good, label %count.done, label %fail
+count.done:
+  %before = atomicrmw add ptr %done.at, i64 %count release
+  br label %take
+stay:
+  %look = phi i64 [0, %take], [%look1, %again]
+  %done = load atomic i64, ptr %done.at acquire, align 8
+  %missing = icmp slt i64 %done, %n
+  br i1 %missing, label %again, label %leave
+again:
+  %look1 = add i64 %look, 1
+  %patient = icmp ult i64 %look1, LOOKS
+  br i1 %patient, label %stay, label %leave
+leave:
+  ret i32 0
+fail:
+  ret i32 %status
 }
 
 define ptr @alkahest_share(ptr %self, ptr %args, i64 %nargs) nounwind {
@@ -438,8 +456,8 @@ def array_functions(
     of many lets other threads run. `call` evaluates arrays of that type and returns `out`, or returns None with
     nothing written: where they are no plain NumPy arrays of one shape (an input may be one number), or need a copy.
     `out` must share no memory with the inputs. `share` does so for the parts that no other thread has taken; at the
-    address are the point to go on from and the points to take at a time, a multiple of `lanes`, as 64-bit integers.
-    `keep` is what must live as long as the functions.
+    address are three 64-bit integers: the point to go on from, the points to take at a time, a multiple of `lanes`, and
+    the points that are done. `keep` is what must live as long as the functions.
     """
     import numpy as np
 
@@ -467,7 +485,7 @@ class _Entry(NamedTuple):
 def _entry(real: str) -> _Entry:
     text = _ENTRY.replace("MOST_ARRAYS", str(MOST_ARRAYS)).replace("MOST_COLUMNS", str(MOST_COLUMNS))
     rounding = "fptrunc double %value to float" if real == "float" else "bitcast double %value to double"
-    text = text.replace("ROUND double %value to REAL", rounding).replace("REAL", real)
+    text = text.replace("LOOKS", str(_LOOKS)).replace("ROUND double %value to REAL", rounding).replace("REAL", real)
     drive = driver(real)
     names = ("alkahest_arrays", "alkahest_share")
     code = load_with_python([(text, 0)], names, {"alkahest_drive": drive.code["alkahest_drive"]})

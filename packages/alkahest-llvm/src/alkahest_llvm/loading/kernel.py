@@ -142,7 +142,7 @@ class LLVMKernel:
 
         def compile_now() -> Unit:
             made = generate()
-            return Unit(engine.compile_object(made.text, self._level), made.entry, made.imports, (), made.frame_bytes)
+            return Unit(engine.compile_object(made.text, self._level), made.entry, made.imports, made.frame_bytes)
 
         if _is_all_ours(self._tape):
             named = f"{what} tape {self._tape.digest} {self._options!r} level {self._level}"

@@ -15,8 +15,8 @@ from alkahest.extend import code_store
 class Unit(NamedTuple):
     """Object code that exports the function `entry`.
 
-    `imports` are the kernels of the library that it calls, as (name, width). `frame_bytes` is the memory which batch code wants for itself. `origin` says
-    whether this process "compiled" the code or "loaded" it.
+    `imports` are the kernels of the library that it calls, as (name, width). `frame_bytes` is the memory which batch
+    code wants for itself. `origin` says whether this process "compiled" the code or "loaded" it.
     """
 
     code: bytes

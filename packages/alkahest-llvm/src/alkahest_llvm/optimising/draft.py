@@ -147,15 +147,16 @@ class Draft:
         """Carry out the merges."""
         same, self._same = self._same, {}
         if same:
+            merged, code = same.keys(), self.code
             for slot in self.order():
-                self.redirect(slot, same)
+                if not merged.isdisjoint(code[slot][1]):
+                    self.redirect(slot, same)
             self.redirect_outputs(same)
 
     def redirect(self, slot: int, same: dict[int, int]) -> None:
         """Let an instruction read `same[a]` instead of each argument `a` that is in `same`."""
         op, args, params = self.code[slot]
-        if not same.keys().isdisjoint(args):
-            self.put(slot, op, *[same.get(a, a) for a in args], params=params)
+        self.put(slot, op, *[same.get(a, a) for a in args], params=params)
 
     def redirect_outputs(self, same: dict[int, int]) -> None:
         """Let the outputs name `same[slot]` instead of each `slot` that is in `same`."""

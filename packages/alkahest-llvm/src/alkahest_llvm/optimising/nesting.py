@@ -11,10 +11,10 @@ from alkahest_llvm.optimising.draft import Draft
 Signed: TypeAlias = tuple[int, bool]  # a slot, and whether its negative is meant
 
 # From this degree on even and odd terms may be nested apart, side by side (D. E. Knuth, The Art of Computer
-# Programming, volume 2, section 4.6.4). With AVX2 and AVX-512 that is faster by a fifth to a third at degree 48, and no
-# different below 24; Estrin's scheme is never the fastest (`benchmarks/tuning.py`). But the rounding error of x^2 then
-# enters each step, which makes results two to three times less accurate. All machines have the same number, so that
-# bits agree.
+# Programming, volume 2, section 4.6.4). With AVX2 and AVX-512 that is faster by a fifth to two fifths at degree 48, by
+# little at 24, and no different below; Estrin's scheme is slower in cache (`benchmarks/tuning.py`). But the rounding
+# error of x^2 then enters each step, which makes results two to three times less accurate where |x| > 1. All machines
+# have the same number, so that bits agree.
 TWO_CHAINS_FROM = 24
 
 

@@ -9,7 +9,6 @@ The steps, in their order, and what they do to the bits of results:
 | `powers` | small constant powers by repeated squaring, powers n + 1/2 from one root | with `accuracy="4ulp"` |
 | `sharing` | computes equal instructions once | no |
 | `reciprocals` | divides once by what several quotients have below them | yes: 1.5 ulp instead of 0.5 |
-| `usual` | leaves out the rare path of functions that cannot need it | no |
 | `fusing` | computes a product inside the one sum that reads it | yes: one rounding less |
 
 `contract=False` switches all of them off: every operation of the tape stays and is rounded by itself. Results are
@@ -17,8 +16,11 @@ defined wherever those of the tape are, with the same infinities, and in some pl
 where a polynomial was nested. What `polynomials` takes apart may come to the largest floating-point number only within
 a factor of about a hundred: a partial sum may overflow sooner than the sum as it is written.
 
-Where a third party has replaced the rule of an operation in `lowering.ARITHMETIC`, nothing is done; a function with a
-foreign rule is left alone wherever it stands.
+Where a third party has replaced the rule of an operation in `lowering.ARITHMETIC`, nothing is done; of a function with
+a foreign rule nothing is assumed.
+
+Leaving out the rare path of exp and log where the range of the argument excludes it was measured and does not pay: the
+branch costs next to nothing, and the longer basic blocks without it are scheduled worse.
 """
 
 from __future__ import annotations
@@ -32,9 +34,8 @@ from alkahest_llvm.optimising.powers import expand_powers
 from alkahest_llvm.optimising.reciprocals import share_reciprocals
 from alkahest_llvm.optimising.sharing import share
 from alkahest_llvm.optimising.simplifying import simplify
-from alkahest_llvm.optimising.usual import drop_rare_paths
 
-STEPS = (simplify, nest_polynomials, expand_powers, share, share_reciprocals, drop_rare_paths, fuse)
+STEPS = (simplify, nest_polynomials, expand_powers, share, share_reciprocals, fuse)
 
 
 def optimise(tape: Tape, options: CompileOptions) -> Tape:

@@ -2,7 +2,7 @@
 
 Not one bit of a result changes. Each rule holds for every argument, signed zeros, infinities and nan included: a + (-b)
 is a - b and (-a) * (-b) is a * b, but -(a - b) is not b - a where the two are equal, so that it stays. A product with a
-power of two rounds as the division by its reciprocal does, and takes a tenth of the time.
+power of two rounds as the division by its reciprocal does, and takes far less time.
 """
 
 from __future__ import annotations

@@ -7,47 +7,42 @@ Method: x = k ln 2 + r with |r| <= ln(2)/2 (W. J. Cody and W. Waite, "Software M
 from __future__ import annotations
 
 from alkahest_llvm.emitting.builder import Value
-from alkahest_llvm.emitting.operations import copysign, equal, fma, horner, is_nan, select
+from alkahest_llvm.emitting.operations import equal, fma, horner, is_nan, select
 from alkahest_llvm.vecmath.coefficients import EXP, EXPM1, LN2, LOG2_E
 from alkahest_llvm.vecmath.common import (
     EXPONENT_SHIFT,
     INF,
-    fast_two_sum,
     outside,
-    patch,
     power_of_two,
     scale,
-    two_product,
+    signed,
+    unless,
 )
 from alkahest_llvm.vecmath.registry import kernel
 
 # |x| below this: 2^k and the result are normal numbers.
 USUAL = 708.0
 
-_BEYOND_SQUARE = tuple([2.0 * c for c in EXPM1[1:]])  # (e^r - 1 - r - r^2/2) / (r^3/2)
 
-
-def reduced(x: Value) -> tuple[Value, Value, Value]:
-    """Return `k + EXPONENT_SHIFT`, k and r, where x = k ln 2 + r to half an ulp of r."""
-    shifted = fma(x, LOG2_E[0], EXPONENT_SHIFT)
-    k = shifted - EXPONENT_SHIFT
+def reduced(x: Value, shift: float = EXPONENT_SHIFT) -> tuple[Value, Value, Value]:
+    """Return `k + shift`, k and r, where x = k ln 2 + r to half an ulp of r."""
+    shifted = fma(x, LOG2_E[0], shift)
+    k = shifted - shift
     return shifted, k, fma(k, -LN2[1], fma(k, -LN2[0], x))
 
 
-def reduced_twofold(x: Value) -> tuple[Value, Value, Value, Value]:
-    """Return `k + EXPONENT_SHIFT`, k, and r as a sum of two, where x = k ln 2 + r to about 2^-85."""
-    shifted = fma(x, LOG2_E[0], EXPONENT_SHIFT)
-    k = shifted - EXPONENT_SHIFT
+def reduced_twofold(x: Value, shift: float = EXPONENT_SHIFT) -> tuple[Value, Value, Value, Value]:
+    """Return `k + shift`, k, and r as a sum of two, where x = k ln 2 + r to about 2^-85."""
+    shifted = fma(x, LOG2_E[0], shift)
+    k = shifted - shift
     exact = fma(k, -LN2[0], x)
-    rest = k * -LN2[1]
-    r = exact + rest
-    return shifted, k, r, (exact - r) + rest
+    r = fma(k, -LN2[1], exact)
+    return shifted, k, r, fma(k, -LN2[1], exact - r)
 
 
 def near_one(r: Value) -> Value:
-    """Return e^r for a reduced r: 1 + r is kept with its rounding error until the end."""
-    h = 1.0 + r
-    return h + fma(r * r, horner(r, EXP), (1.0 - h) + r)
+    """Return e^r for a reduced r: by Horner's rule to the end, as r is so small that only the last sums round much."""
+    return horner(r, (1.0, 1.0, *EXP))
 
 
 @kernel("exp_usual")
@@ -59,8 +54,8 @@ def exp_usual(x: Value) -> Value:
 
 @kernel("exp")
 def exp(x: Value) -> Value:
-    """Return e^x. Error below 0.87 ulp on [-708, 708], 0.93 ulp with subnormal results."""
-    return patch(outside(x, USUAL), exp_usual(x), lambda: x.builder.kernel("exp_any", x))
+    """Return e^x. Error below 0.9 ulp, also of subnormal results."""
+    return unless(outside(x, USUAL), lambda: exp_usual(x), lambda: x.builder.kernel("exp_any", x))
 
 
 @kernel("exp_any", inline=False)
@@ -81,29 +76,45 @@ def half_exp(x: Value) -> Value:
 
 @kernel("expm1")
 def expm1(x: Value) -> Value:
-    """Return e^x - 1. Error below 0.7 ulp.
+    """Return e^x - 1. Error below 0.9 ulp."""
+    return unless(outside(x, USUAL), lambda: _expm1(x), lambda: x.builder.kernel("expm1_any", x))
 
-    2^k (1 + z + w) - 1 is summed as (2^k - 1) + 2^k z, whose rounding error is kept, + 2^k w.
+
+def _expm1(x: Value) -> Value:
+    """Return e^x - 1 for |x| < 708.
+
+    With s = 2^k it is ((s - 1) + s r) + s r^2 p(r); what the first two sums and the reduction lose is added to the last
+    term.
     """
-    s, z, w = expm1_parts(x)
-    h, a = s - 1.0, s * z
-    total = h + a
-    y = total + fma(s, w, ((h - total) + a) + ((s - h) - 1.0))
-    return patch(outside(x, USUAL), copysign(y, x), lambda: x.builder.kernel("expm1_any", x))
-
-
-def expm1_parts(x: Value) -> tuple[Value, Value, Value]:
-    """Return s = 2^k, z and w, where e^x = s (1 + z + w) and w is small: the terms r + r^2/2 are summed exactly."""
     shifted, _, r, r_low = reduced_twofold(x)
-    t, t_low = two_product(r, r * 0.5)
-    z, error = fast_two_sum(r, t)
-    w = (error + t_low) + fma(r_low, r, r_low)
-    return power_of_two(shifted), z, fma(t * r, horner(r, _BEYOND_SQUARE), w)
+    s = power_of_two(shifted)
+    below = s - 1.0
+    high = fma(s, r, below)
+    lost = fma(s, r, below - high) + fma(r_low, high + 1.0, (s - below) - 1.0)
+    return signed(high + fma((s * r) * r, horner(r, EXPM1), lost), x)
 
 
 @kernel("expm1_any", inline=False)
 def expm1_any(x: Value) -> Value:
-    """Return e^x - 1 where |x| is large or not finite: e^x, -1 or nan."""
+    """Return e^x - 1 for any x: large ones give e^x, -1 or nan."""
     y = select(x > 0.0, x.builder.kernel("exp_any", x), -1.0)
-    y = select(is_nan(x), x, y)
-    return select(equal(x, INF), INF, y)
+    y = select(is_nan(x), x, select(equal(x, INF), INF, y))
+    return select(outside(x, USUAL), y, _expm1(x))
+
+
+@kernel("expm1_fast")
+def expm1_fast(x: Value) -> Value:
+    """Return e^x - 1 with an error below 2.5 ulp: (s - 1) + s (e^r - 1) with s = 2^k, nothing carried."""
+    return unless(outside(x, USUAL), lambda: _expm1_fast(x), lambda: x.builder.kernel("expm1_fast_any", x))
+
+
+def _expm1_fast(x: Value) -> Value:
+    shifted, _, r = reduced(x)
+    s = power_of_two(shifted)
+    return signed(fma(s * r, horner(r, (1.0, *EXP)), s - 1.0), x)
+
+
+@kernel("expm1_fast_any", inline=False)
+def expm1_fast_any(x: Value) -> Value:
+    """Return e^x - 1 for any x."""
+    return select(outside(x, USUAL), x.builder.kernel("expm1_any", x), _expm1_fast(x))

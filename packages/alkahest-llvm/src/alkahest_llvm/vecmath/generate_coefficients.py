@@ -95,9 +95,21 @@ FITS = [
         8,
         lambda r: r**3 / mp.sin(r),
     ),
-    odd("SIN_ROUGH", mp.sin, 2 * Q, 7),
     in_square(
-        "COS", "(cos r - 1 + r^2/2) / r^4", lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4, Q, 6, lambda r: r**4 / mp.cos(r)
+        "SIN_ROUGH",
+        "the same, but closest near pi/2,",
+        lambda r: (mp.sin(r) / r - 1 + r * r / 8) / r**2,
+        mp.pi / 2 * mpf("1.00001"),
+        7,
+        lambda r: r**3 / mp.sin(r) * (1 + 8 * mp.exp(250 * (r * r - mp.pi**2 / 4))),
+    ),
+    in_square(
+        "COS",
+        "(cos r - 1 + r^2/2) / r^4",
+        lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4,
+        Q,
+        6,
+        lambda r: r**4 / mp.cos(r),
     ),
     in_square(
         "TAN",
@@ -120,7 +132,7 @@ FITS = [
         "(2 atanh s - 2 s - 2/3 s^3) / s^5",
         lambda s: (2 * mp.atanh(s) - 2 * s - 2 * s**3 / 3) / s**5,
         S,
-        8,
+        7,
         lambda s: s**5 / (2 * mp.atanh(s)),
     ),
     odd("ATAN", mp.atan, mpf("0.6401"), 14),
@@ -145,7 +157,7 @@ FITS = [
     ),
 ]
 
-LOG_BITS = [33, 53]  # the product of the first piece and an exponent is exact
+LOGARITHM_BITS = [33, 53]  # the product of the first piece and an exponent is exact
 
 # name, meaning, value, significant bits of the pieces
 CONSTANTS: list[tuple[str, str, Any, list[int]]] = [
@@ -154,8 +166,8 @@ CONSTANTS: list[tuple[str, str, Any, list[int]]] = [
     ("HALF_PI_EXACT", "pi / 2, the second piece times an integer of 26 bits is exact", mp.pi / 2, [53, 27, 53]),
     ("QUARTER_PI", "pi / 4", mp.pi / 4, [53, 53]),
     ("THREE_QUARTERS_PI", "3 pi / 4", 3 * mp.pi / 4, [53, 53]),
-    ("LN2", "ln 2, the first piece times an exponent is exact", mp.log(2), LOG_BITS),
-    ("LOG10_2", "log10 2, the first piece times an exponent is exact", mp.log10(2), LOG_BITS),
+    ("LN2", "ln 2, the first piece times an exponent is exact", mp.log(2), LOGARITHM_BITS),
+    ("LOG10_2", "log10 2, the first piece times an exponent is exact", mp.log10(2), LOGARITHM_BITS),
     ("LOG2_E", "log2 e", 1 / mp.log(2), [53, 53]),
     ("LOG10_E", "log10 e", mp.log10(mp.e), [53, 53]),
     ("TWO_THIRDS", "2 / 3", mpf(2) / 3, [53, 53]),
@@ -165,13 +177,13 @@ TWO_OVER_PI_WORDS = 20
 
 
 def pieces(value: Any, bits: list[int]) -> list[float]:
-    """Return `value` as an unevaluated sum of doubles that have so many significant bits."""
+    """Return `value` as an unevaluated sum of doubles that have so many significant bits, all of its sign."""
     out: list[float] = []
-    for kept in bits:
+    for kept in bits[:-1]:
         unit = mpf(2) ** (mp.frexp(value)[1] - kept)
-        out.append(float(mp.nint(value / unit) * unit))
+        out.append(float(mp.floor(value / unit) * unit))
         value -= mpf(out[-1])
-    return out
+    return [*out, float(value)]
 
 
 def two_over_pi_words() -> list[int]:

@@ -1,83 +1,70 @@
 """asin, acos and atan.
 
-Method: reduction to |t| <= tan(pi/8), respectively |s| <= 1/2, with the error of the reduction carried, and a
-polynomial (as in FreeBSD's e_asin.c and s_atan.c, Sun Microsystems, 1993).
+Method: reduction to |t| <= 0.64, respectively |s| <= 1/2, with the error of the reduction carried where it matters, and
+a polynomial (as in FreeBSD's e_asin.c and s_atan.c, Sun Microsystems, 1993).
 """
 
 from __future__ import annotations
 
-import math
-
 from alkahest_llvm.emitting.builder import Value
-from alkahest_llvm.emitting.operations import copysign, fabs, fma, horner, select, sqrt
+from alkahest_llvm.emitting.operations import bits, fabs, fma, from_bits, select
 from alkahest_llvm.vecmath.coefficients import ASIN, ATAN, HALF_PI, PI, QUARTER_PI
-from alkahest_llvm.vecmath.common import rough_reciprocal
+from alkahest_llvm.vecmath.common import SIGN, even_odd, signed, twofold_root
 from alkahest_llvm.vecmath.registry import kernel
 
-TAN_EIGHTH = math.sqrt(2.0) - 1.0
-_TAN_THREE_EIGHTHS = math.sqrt(2.0) + 1.0
+NEAR = 0.64  # atan without reduction up to here
+_FAR = 2.0
+# The second double of pi/4, pi/2 and pi is this times the first.
+_REST = HALF_PI[1] / HALF_PI[0]
 
 
 @kernel("atan")
 def atan(x: Value) -> Value:
-    """Return the inverse tangent. Error below 0.75 ulp.
+    """Return the inverse tangent. Error below 0.95 ulp.
 
-    Beyond tan(3 pi/8) the argument becomes -1/|x|, between that and tan(pi/8) it becomes (|x| - 1) / (|x| + 1).
+    Beyond 2 the argument becomes -1/|x|, between that and 0.64 it becomes (|x| - 1) / (|x| + 1). Both quotients are so
+    small, compared with the multiple of pi/4 that is added, that their rounding errors need not be carried.
     """
-    size = fabs(x)
-    middle, high = size > TAN_EIGHTH, size > _TAN_THREE_EIGHTHS
-    size = select(size > 1e300, 1e300, size)
-    above, below = size + 1.0, size - 1.0
-    n = select(high, -1.0, select(middle, below, size))
-    d = select(high, size, select(middle, above, 1.0))
-    between = middle & ~high
-    n_low = select(between, size - (below + 1.0), 0.0)
-    d_low = select(between, size - (above - 1.0), 0.0)
-    inverse = 1.0 / d
-    t = n * inverse
-    t_low = (fma(-t, d, n) + fma(-t, d_low, n_low)) * inverse
-    u = t * t
-    p = fma(u * t, horner(u, ATAN), t_low)
     zero = x.builder.constant(0.0, "double")
-    base = select(high, HALF_PI[0], select(middle, QUARTER_PI[0], zero))
-    base_low = select(high, HALF_PI[1], select(middle, QUARTER_PI[1], zero))
-    total = base + t
-    y = total + ((t - (total - base)) + (p + base_low))
-    return copysign(y, x)
+    size = fabs(x)
+    middle, far = size > NEAR, size > _FAR
+    top = select(far, -1.0, size - select(middle, 1.0, zero))
+    bottom = select(far, size, select(middle, size, zero) + 1.0)
+    t = top / bottom
+    u = t * t
+    base = select(far, HALF_PI[0], select(middle, QUARTER_PI[0], zero))
+    return signed(base + (t + fma(u * t, even_odd(u, ATAN), base * _REST)), x)
 
 
 def _asin_reduced(size: Value) -> tuple[Value, Value, Value]:
     """Return whether |x| >= 1/2, and s and p, where asin(s) = s + p and s is |x| or sqrt((1 - |x|) / 2)."""
     big = size >= 0.5
     z = select(big, fma(size, -0.5, 0.5), size * size)
-    root = sqrt(z)
-    root_low = fma(-root, root, z) * (rough_reciprocal(root) * 0.5)
+    root, root_low = twofold_root(z)
     s = select(big, root, size)
-    p = fma(z * s, horner(z, ASIN), select(big, root_low, 0.0))
-    return big, s, p
+    return big, s, fma(z * s, even_odd(z, ASIN), select(big, root_low, 0.0))
 
 
 @kernel("asin")
 def asin(x: Value) -> Value:
-    """Return the inverse sine, nan outside [-1, 1]. Error below 0.65 ulp."""
-    size = fabs(x)
-    big, s, p = _asin_reduced(size)
-    twice = s + s
-    h = HALF_PI[0] - twice
-    from_right = h + (((HALF_PI[0] - h) - twice) + (HALF_PI[1] - (p + p)))
-    y = select(big, from_right, s + p)
-    return copysign(y, x)
+    """Return the inverse sine, nan outside [-1, 1]. Error below 0.85 ulp."""
+    big, s, p = _asin_reduced(fabs(x))
+    high = fma(s, -2.0, HALF_PI[0])
+    low = fma(s, -2.0, HALF_PI[0] - high) + HALF_PI[1]
+    return signed(select(big, high + fma(p, -2.0, low), s + p), x)
 
 
 @kernel("acos")
 def acos(x: Value) -> Value:
-    """Return the inverse cosine, nan outside [-1, 1]. Error below 0.65 ulp."""
+    """Return the inverse cosine, nan outside [-1, 1]. Error below 0.85 ulp.
+
+    It is C + f asin(s): pi/2 - asin x, and where |x| is large 2 asin(s), or pi - 2 asin(s) for x < 0.
+    """
+    zero = x.builder.constant(0.0, "double")
     big, s, p = _asin_reduced(fabs(x))
-    negative = x < 0.0
-    signed, signed_p = select(negative, -s, s), select(negative, -p, p)
-    h = HALF_PI[0] - signed
-    middle = h + (((HALF_PI[0] - h) - signed) + (HALF_PI[1] - signed_p))
-    twice = s + s
-    g = PI[0] - twice
-    left = g + (((PI[0] - g) - twice) + (PI[1] - (p + p)))
-    return select(big, select(negative, left, (s + p) * 2.0), middle)
+    base = select(big, select(x < 0.0, PI[0], zero), HALF_PI[0])
+    factor = select(big, 2.0, x.builder.constant(-1.0, "double"))
+    factor = from_bits(bits(factor) ^ (bits(x) & SIGN))
+    high = fma(s, factor, base)
+    low = fma(base, _REST, fma(s, factor, base - high))
+    return high + fma(p, factor, low)

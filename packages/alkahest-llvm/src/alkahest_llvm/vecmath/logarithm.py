@@ -1,7 +1,8 @@
 """log, log2, log10, log1p.
 
-Method: x = 2^k m with sqrt(1/2) <= m < sqrt 2, log m = 2 atanh(s) with s = (m - 1) / (m + 1), and the rounding-aware
-sum of FreeBSD's e_log.c (K. C. Ng, Sun Microsystems, 1993).
+Method: x = 2^k m with sqrt(1/2) <= m < sqrt 2, log m = 2 atanh(s) with s = (m - 1) / (m + 1). With f = m - 1 and the
+series 2 atanh(s) = 2 s + s R this is f - s (f - R), in which only the small second term is rounded (FreeBSD's
+e_log.c, K. C. Ng, Sun Microsystems, 1993).
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from alkahest_llvm.vecmath.common import (
     SMALLEST_NORMAL,
     fast_two_sum,
     not_normal_positive,
-    patch,
     power_of_two,
+    unless,
 )
 from alkahest_llvm.vecmath.registry import kernel
 
 _SQRT_HALF = 0x3FE6A09E667F3BCD
-_EXPONENT_FIELD = 0xFFF0000000000000
+_BIAS = 1024 << 52
+_FRACTION_FIELD = (1 << 52) - 1
 _TWO_TO_52 = 0x4330000000000000
 _SUBNORMAL_SCALE = 2.0**54
 _FAR = 2.0**1000  # from here on log1p is log
@@ -32,48 +34,48 @@ _FAR = 2.0**1000  # from here on log1p is log
 
 def exponent_and_fraction(x: Value) -> tuple[Value, Value]:
     """Return k and m, where x = 2^k m and sqrt(1/2) <= m < sqrt 2, for positive normal x."""
-    ix = bits(x)
-    above = ix - _SQRT_HALF
-    field = (above + (1 << 62)) >> 52  # k + 1024, never negative
-    k = from_bits(field | _TWO_TO_52) - (2.0**52 + 1024.0)
-    return k, from_bits(ix - (above & _EXPONENT_FIELD))
+    above = bits(x) + (_BIAS - _SQRT_HALF)  # its exponent field is k + 1024, never negative
+    k = from_bits((above >> 52) | _TWO_TO_52) - (2.0**52 + 1024.0)
+    return k, from_bits((above & _FRACTION_FIELD) + _SQRT_HALF)
 
 
 def _fraction_terms(m: Value) -> tuple[Value, Value, Value]:
-    """Return f = m - 1, h = f^2 / 2 and the small term t, where log m = f - (h - t)."""
+    """Return f = m - 1, s and w, where log m = f - s w."""
     f = m - 1.0
-    s = f / (f + 2.0)
+    s = f / (m + 1.0)
     z = s * s
-    h = (f * f) * 0.5
-    return f, h, s * fma(z, horner(z, LOG), h)
+    return f, s, fma(-z, horner(z, LOG), f)
 
 
 def _log(k: Value, m: Value) -> Value:
-    f, h, t = _fraction_terms(m)
-    return fma(k, LN2[0], f - (h - fma(k, LN2[1], t)))
-
-
-def _twofold_fraction(m: Value) -> tuple[Value, Value]:
-    """Return log m as a sum of two."""
-    f, h, t = _fraction_terms(m)
-    high = f - h
-    return high, ((f - high) - h) + t
+    f, s, w = _fraction_terms(m)
+    return fma(k, LN2[0], f + fma(-s, w, k * LN2[1]))
 
 
 def _log2(k: Value, m: Value) -> Value:
-    high, low = _twofold_fraction(m)
-    y = high * LOG2_E[0]
-    y_low = fma(high, LOG2_E[0], -y) + fma(high, LOG2_E[1], low * LOG2_E[0])
-    total, error = fast_two_sum(k, y)
-    return total + (error + y_low)
+    total, rest = _scaled(k, m, LOG2_E)
+    return total + rest
 
 
 def _log10(k: Value, m: Value) -> Value:
-    high, low = _twofold_fraction(m)
-    y = high * LOG10_E[0]
-    y_low = fma(high, LOG10_E[0], -y) + fma(high, LOG10_E[1], low * LOG10_E[0])
-    total, error = fast_two_sum(k * LOG10_2[0], y)
-    return total + fma(k, LOG10_2[1], error + y_low)
+    total, rest = _scaled(k * LOG10_2[0], m, LOG10_E)
+    return total + fma(k, LOG10_2[1], rest)
+
+
+def _scaled(base: Value, m: Value, factor: tuple[float, float]) -> tuple[Value, Value]:
+    """Return base + factor log m as a sum of two; base is zero or at least about as large.
+
+    The second term is factor (s R - s f), corrected for the rounding of m + 1.
+    """
+    f, d = m - 1.0, m + 1.0
+    d_low = m - (d - 1.0)
+    s = f / d
+    z, scaled = s * s, s * factor[0]
+    high = f * factor[0]
+    low = fma(f, factor[1], fma(f, factor[0], -high))
+    low = fma(scaled * s, d_low, fma(scaled, z * horner(z, LOG), low))
+    total, error = fast_two_sum(base, high)
+    return total, error + fma(-scaled, f, low)
 
 
 def _any(x: Value, formula: Callable[[Value, Value], Value]) -> Value:
@@ -93,8 +95,8 @@ def log_normal(x: Value) -> Value:
 
 @kernel("log")
 def log(x: Value) -> Value:
-    """Return the natural logarithm. Error below 0.8 ulp."""
-    return patch(not_normal_positive(x), log_normal(x), lambda: x.builder.kernel("log_any", x))
+    """Return the natural logarithm. Error below 0.9 ulp."""
+    return unless(not_normal_positive(x), lambda: log_normal(x), lambda: x.builder.kernel("log_any", x))
 
 
 @kernel("log_any", inline=False)
@@ -103,11 +105,19 @@ def log_any(x: Value) -> Value:
     return _any(x, _log)
 
 
+@kernel("log_of_twice", inline=False)
+def log_of_twice(x: Value) -> Value:
+    """Return log(2 x) for positive normal x, also where 2 x overflows; infinity and nan as they are."""
+    k, m = exponent_and_fraction(x)
+    return select(x < INF, _log(k + 1.0, m), x)
+
+
 @kernel("log2")
 def log2(x: Value) -> Value:
-    """Return the binary logarithm, exact for powers of two. Error below 0.6 ulp."""
-    y = _log2(*exponent_and_fraction(x))
-    return patch(not_normal_positive(x), y, lambda: x.builder.kernel("log2_any", x))
+    """Return the binary logarithm, exact for powers of two. Error below 0.9 ulp."""
+    return unless(
+        not_normal_positive(x), lambda: _log2(*exponent_and_fraction(x)), lambda: x.builder.kernel("log2_any", x)
+    )
 
 
 @kernel("log2_any", inline=False)
@@ -118,9 +128,10 @@ def log2_any(x: Value) -> Value:
 
 @kernel("log10")
 def log10(x: Value) -> Value:
-    """Return the decimal logarithm, exact for powers of ten. Error below 0.6 ulp."""
-    y = _log10(*exponent_and_fraction(x))
-    return patch(not_normal_positive(x), y, lambda: x.builder.kernel("log10_any", x))
+    """Return the decimal logarithm, exact for powers of ten. Error below 0.9 ulp."""
+    return unless(
+        not_normal_positive(x), lambda: _log10(*exponent_and_fraction(x)), lambda: x.builder.kernel("log10_any", x)
+    )
 
 
 @kernel("log10_any", inline=False)
@@ -129,32 +140,69 @@ def log10_any(x: Value) -> Value:
     return _any(x, _log10)
 
 
+@kernel("log2_fast")
+def log2_fast(x: Value) -> Value:
+    """Return the binary logarithm, exact for powers of two, with an error below 2 ulp: log m is one double."""
+    return unless(not_normal_positive(x), lambda: _log2_fast(x), lambda: x.builder.kernel("log2_fast_any", x))
+
+
+def _log2_fast(x: Value) -> Value:
+    k, m = exponent_and_fraction(x)
+    f, s, w = _fraction_terms(m)
+    return fma(fma(-s, w, f), LOG2_E[0], k)
+
+
+@kernel("log2_fast_any", inline=False)
+def log2_fast_any(x: Value) -> Value:
+    """Return the binary logarithm of any x."""
+    return select(not_normal_positive(x), x.builder.kernel("log2_any", x), _log2_fast(x))
+
+
+@kernel("log10_fast")
+def log10_fast(x: Value) -> Value:
+    """Return the decimal logarithm with an error below 2.5 ulp: log m is one double."""
+    return unless(not_normal_positive(x), lambda: _log10_fast(x), lambda: x.builder.kernel("log10_fast_any", x))
+
+
+def _log10_fast(x: Value) -> Value:
+    k, m = exponent_and_fraction(x)
+    f, s, w = _fraction_terms(m)
+    return fma(k, LOG10_2[0], fma(fma(-s, w, f), LOG10_E[0], k * LOG10_2[1]))
+
+
+@kernel("log10_fast_any", inline=False)
+def log10_fast_any(x: Value) -> Value:
+    """Return the decimal logarithm of any x."""
+    return select(not_normal_positive(x), x.builder.kernel("log10_any", x), _log10_fast(x))
+
+
 def log_of_sum(u: Value, c: Value) -> Value:
     """Return log(u + c) for a normal u and a c below an ulp or two of it.
 
     c enters as c / u = c 2^-k / m, where 1 - 2 s + 2 s^2 is 1 / m, the better the smaller the result.
     """
     k, m = exponent_and_fraction(u)
-    f = m - 1.0
-    s = f / (f + 2.0)
-    z = s * s
-    h = (f * f) * 0.5
-    t = s * fma(z, horner(z, LOG), h)
-    inverse = fma(s, fma(s, 2.0, -2.0), 1.0) * power_of_two(EXPONENT_SHIFT - k)
-    return fma(k, LN2[0], f - (h - fma(c, inverse, fma(k, LN2[1], t))))
+    f, s, w = _fraction_terms(m)
+    inverse = fma(s, fma(s, 2.0, -2.0), 1.0)
+    relative = (c * power_of_two(EXPONENT_SHIFT - k)) * inverse
+    return fma(k, LN2[0], f + fma(-s, w, fma(k, LN2[1], relative)))
 
 
 @kernel("log1p")
 def log1p(x: Value) -> Value:
     """Return log(1 + x). Error below 0.9 ulp."""
+    return unless(~((x > -1.0) & (x < _FAR)), lambda: _log1p(x), lambda: x.builder.kernel("log1p_any", x))
+
+
+def _log1p(x: Value) -> Value:
     u = 1.0 + x
-    y = log_of_sum(u, select(u >= 2.0, 1.0 - (u - x), x - (u - 1.0)))
-    return patch(~((x > -1.0) & (x < _FAR)), copysign(y, x), lambda: x.builder.kernel("log1p_any", x))
+    part = u - 1.0
+    return copysign(log_of_sum(u, (1.0 - (u - part)) + (x - part)), x)
 
 
 @kernel("log1p_any", inline=False)
 def log1p_any(x: Value) -> Value:
-    """Return log(1 + x) where x is large, or not above -1."""
+    """Return log(1 + x) for any x: large ones give log x, and below -1 it is nan."""
     y = select(x > 0.0, x.builder.kernel("log_any", x), NAN)
-    y = select(equal(x, -1.0), -INF, y)
-    return select(is_nan(x), x, y)
+    y = select(equal(x, -1.0), -INF, select(is_nan(x), x, y))
+    return select((x > -1.0) & (x < _FAR), _log1p(x), y)

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from alkahest_llvm.emitting.builder import Value
-from alkahest_llvm.emitting.operations import copysign, equal, fabs, fma, horner, is_nan, select, sqrt
+from alkahest_llvm.emitting.operations import bits, equal, fabs, fma, from_bits, is_nan, select, sqrt
 from alkahest_llvm.vecmath.coefficients import ATAN, HALF_PI, PI, QUARTER_PI, THREE_QUARTERS_PI
-from alkahest_llvm.vecmath.common import INF, fast_two_sum, patch, rough_reciprocal, two_product
-from alkahest_llvm.vecmath.inverse_trigonometric import TAN_EIGHTH
+from alkahest_llvm.vecmath.common import (
+    INF,
+    SIGN,
+    even_odd,
+    fast_two_sum,
+    rough_half_reciprocal,
+    rough_reciprocal,
+    signed,
+    two_product,
+    unless,
+)
+from alkahest_llvm.vecmath.inverse_trigonometric import NEAR
 from alkahest_llvm.vecmath.registry import kernel
 
 _LARGE, _SMALL = 2.0**500, 2.0**-500
 _STEEP = 2.0**-60  # where the ratio is smaller, it is its own arctangent
+_REST = HALF_PI[1] / HALF_PI[0]  # the second double of a multiple of pi/4 is this times the first
 
 
 def _ordered(x: Value, y: Value) -> tuple[Value, Value]:
-    """Return the smaller and the larger absolute value."""
+    """Return the smaller and the larger absolute value; nan is among them if it was."""
     a, b = fabs(x), fabs(y)
-    swap = a > b
-    return select(swap, b, a), select(swap, a, b)
+    less = a < b
+    return select(less, a, b), select(less, b, a)
 
 
 def _length(n: Value, d: Value) -> Value:
@@ -34,74 +45,66 @@ def _length(n: Value, d: Value) -> Value:
 def hypot(x: Value, y: Value) -> Value:
     """Return sqrt(x^2 + y^2) without overflow or underflow on the way. Error below 0.51 ulp, subnormal 1 ulp."""
     n, d = _ordered(x, y)
-    usual = (d > _SMALL) & (d < _LARGE)
-    return patch(~usual, _length(n, d), lambda: x.builder.kernel("hypot_any", n, d))
+    usual = (d > _SMALL) & (d < _LARGE) & (n >= 0.0)
+    return unless(~usual, lambda: _length(n, d), lambda: x.builder.kernel("hypot_any", x, y))
 
 
 @kernel("hypot_any", inline=False)
-def hypot_any(n: Value, d: Value) -> Value:
-    """Return sqrt(n^2 + d^2) of any two numbers that are not negative; infinity beats nan."""
+def hypot_any(x: Value, y: Value) -> Value:
+    """Return sqrt(x^2 + y^2) of any two numbers; infinity beats nan."""
+    n, d = _ordered(x, y)
     down, up = 2.0**-600, 2.0**600
     one = n.builder.constant(1.0, "double")
     factor = select(d > _LARGE, down, select(d < _SMALL, up, one))
     back = select(d > _LARGE, up, select(d < _SMALL, down, one))
-    y = _length(n * factor, d * factor) * back
-    y = select(equal(d, 0.0) & equal(n, 0.0), 0.0, y)
-    y = select(is_nan(n) | is_nan(d), n + d, y)
-    return select(equal(n, INF) | equal(d, INF), INF, y)
+    r = _length(n * factor, d * factor) * back
+    r = select(equal(d, 0.0) & equal(n, 0.0), 0.0, r)
+    r = select(is_nan(x) | is_nan(y), x + y, r)
+    return select(equal(fabs(x), INF) | equal(fabs(y), INF), INF, r)
 
 
-def _angle(n: Value, d: Value) -> tuple[Value, Value, Value]:
-    """Return whether n/d > tan(pi/8), and t and p, where atan(n/d) is t + p, with pi/4 more in that case.
+def _turned(y: Value, x: Value, n: Value, d: Value) -> Value:
+    """Return the angle of (x, y), where 0 <= n <= d are |x| and |y| or a multiple of them: C ± atan(n/d).
 
-    n <= d. As in `atan`, a steep ratio becomes (n - d) / (n + d).
+    C is a multiple of pi/2; where n > 0.64 d it is an odd multiple of pi/4, and n/d becomes (n - d) / (n + d).
     """
-    middle = n > d * TAN_EIGHTH
-    below, below_low = fast_two_sum(-d, n)
-    above, above_low = fast_two_sum(d, n)
-    top, top_low = select(middle, below, n), select(middle, below_low, 0.0)
-    bottom, bottom_low = select(middle, above, d), select(middle, above_low, 0.0)
-    inverse = 1.0 / bottom
-    t = top * inverse
-    t_low = (fma(-t, bottom, top) + fma(-t, bottom_low, top_low)) * inverse
-    u = t * t
-    return middle, t, fma(u * t, horner(u, ATAN), t_low)
-
-
-def _turned(y: Value, x: Value, middle: Value, t: Value, p: Value) -> Value:
-    """Return the angle of (x, y) from that of the first octant: C + t + p or C - t - p, C a multiple of pi/4."""
-    steep, left = fabs(y) > fabs(x), copysign(1.0, x) < 0.0
-    flip = steep ^ left
-    t, p = select(flip, -t, t), select(flip, -p, p)
     zero = x.builder.constant(0.0, "double")
-
-    def turn(part: int) -> Value:
-        between = select(left, THREE_QUARTERS_PI[part], x.builder.constant(QUARTER_PI[part], "double"))
-        return select(middle, between, select(steep, HALF_PI[part], select(left, PI[part], zero)))
-
-    base = turn(0)
-    total = base + t
-    return copysign(total + ((t - (total - base)) + (p + turn(1))), y)
+    middle = n > d * NEAR
+    steep, left = fabs(y) > fabs(x), bits(x) & SIGN
+    flip = select(steep, SIGN, x.builder.constant(0, "i64")) ^ left
+    top = from_bits(bits(n - select(middle, d, zero)) ^ flip)
+    bottom = select(middle, n, zero) + d
+    t = top / bottom
+    u = t * t
+    # The rounding error of t, times the derivative of atan.
+    t_low = fma(-t, bottom, top) * (rough_half_reciprocal(fma(bottom, u, bottom)) * 2.0)
+    is_left = left < 0
+    between = select(is_left, THREE_QUARTERS_PI[0], x.builder.constant(QUARTER_PI[0], "double"))
+    base = select(middle, between, select(steep, HALF_PI[0], select(is_left, PI[0], zero)))
+    return signed(base + (t + fma(u * t, even_odd(u, ATAN), fma(base, _REST, t_low))), y)
 
 
 @kernel("atan2")
 def atan2(y: Value, x: Value) -> Value:
-    """Return the angle of the point (x, y), in [-pi, pi]. Error below 0.8 ulp."""
+    """Return the angle of the point (x, y), in [-pi, pi]. Error below 0.95 ulp."""
     n, d = _ordered(x, y)
-    usual = (n > _SMALL) & (d < _LARGE)
-    return patch(~usual, _turned(y, x, *_angle(n, d)), lambda: x.builder.kernel("atan2_any", y, x))
+    return unless(~_usual(n, d), lambda: _turned(y, x, n, d), lambda: x.builder.kernel("atan2_any", y, x))
+
+
+def _usual(n: Value, d: Value) -> Value:
+    return (n > _SMALL) & (d < _LARGE)
 
 
 @kernel("atan2_any", inline=False)
 def atan2_any(y: Value, x: Value) -> Value:
     """Return the angle of any point, special cases as C99 F.9.1.4 lists them."""
     n, d = _ordered(x, y)
+    usual = _usual(n, d)
     both = equal(n, INF)
     n, d = select(both, 1.0, n), select(both, 1.0, d)
+    # A ratio that may underflow, or has a zero or an infinity in it, must not meet products.
     ratio = select(equal(n, 0.0) | equal(d, INF), 0.0, n / d)
+    tiny = ~usual & (ratio < _STEEP)
     factor = select(d > _LARGE, 2.0**-550, select(d < _SMALL, 2.0**550, x.builder.constant(1.0, "double")))
-    middle, t, p = _angle(n * factor, d * factor)
-    tiny = ratio < _STEEP
-    t, p = select(tiny, ratio, t), select(tiny, 0.0, p)
-    angle = _turned(y, x, middle & ~tiny, t, p)
+    angle = _turned(y, x, select(tiny, ratio, n * factor), select(tiny, 1.0, d * factor))
     return select(is_nan(x) | is_nan(y), x + y, angle)

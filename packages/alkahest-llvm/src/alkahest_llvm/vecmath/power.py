@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alkahest_llvm.emitting.builder import Value
 from alkahest_llvm.emitting.operations import copysign, equal, fabs, fma, horner, is_nan, rint, select, unequal
-from alkahest_llvm.vecmath.coefficients import EXP, LN2, LOG2_E, LOG_TAIL, TWO_THIRDS
+from alkahest_llvm.vecmath.coefficients import LN2, LOG2_E, LOG_TAIL, TWO_THIRDS
 from alkahest_llvm.vecmath.common import (
     EXPONENT_SHIFT,
     INF,
@@ -17,35 +17,43 @@ from alkahest_llvm.vecmath.common import (
     fast_two_sum,
     not_normal_positive,
     outside,
-    patch,
     power_of_two,
     scale,
     two_product,
+    unless,
 )
-from alkahest_llvm.vecmath.exponential import USUAL
+from alkahest_llvm.vecmath.exponential import USUAL, near_one
 from alkahest_llvm.vecmath.logarithm import exponent_and_fraction
 from alkahest_llvm.vecmath.registry import kernel
 
 
 def twofold_log(k: Value, m: Value) -> tuple[Value, Value]:
-    """Return log(2^k m) as a sum of two, to about 2^-65 relatively: 2 s + (2/3 + z p(z)) s^3, s = (m - 1) / (m + 1)."""
-    n, d = m - 1.0, m + 1.0
+    """Return log(2^k m) as a sum of two, to about 2^-65 relatively."""
+    return fast_two_sum(*_log_terms(k, m))
+
+
+def _log_terms(k: Value, m: Value) -> tuple[Value, Value]:
+    """Return log(2^k m) as a sum of two, the second of a few ulps of the first.
+
+    log m = f - s w, where f = m - 1, s = f / (m + 1) and w = f - s^2 (2/3 + s^2 p(s^2)), all but p as sums of two.
+    """
+    f, d = m - 1.0, m + 1.0
     d_low = m - (d - 1.0)
     inverse = 1.0 / d
-    s = n * inverse
-    s_low = fma(-s, d_low, fma(-s, d, n)) * inverse
+    s = f * inverse
+    s_low = fma(-s, d_low, fma(-s, d, f)) * inverse
     z, z_rest = two_product(s, s)
     z_low = fma(s + s, s_low, z_rest)
     tail = z * horner(z, LOG_TAIL)
     c = TWO_THIRDS[0] + tail
     c_low = (tail - (c - TWO_THIRDS[0])) + TWO_THIRDS[1]
-    cube, cube_rest = two_product(z, s)
-    cube_low = cube_rest + fma(z, s_low, z_low * s)
-    p, p_rest = two_product(c, cube)
-    p_low = p_rest + fma(c, cube_low, c_low * cube)
-    total, e1 = fast_two_sum(k * LN2[0], s + s)
-    total, e2 = fast_two_sum(total, p)
-    return fast_two_sum(total, fma(k, LN2[1], (e1 + e2) + fma(s_low, 2.0, p_low)))
+    w = fma(-z, c, f)
+    w_low = fma(-z_low, c, fma(-z, c_low, fma(-z, c, f - w)))
+    product, rest = two_product(s, w)
+    product_low = fma(s_low, w, fma(s, w_low, rest))
+    total, e1 = fast_two_sum(k * LN2[0], f)
+    total, e2 = fast_two_sum(total, -product)
+    return total, fma(k, LN2[1], (e1 + e2) - product_low)
 
 
 def _exponent(y: Value, high: Value, low: Value) -> tuple[Value, Value]:
@@ -58,21 +66,20 @@ def _exp(high: Value, low: Value) -> tuple[Value, Value, Value]:
     """Return e^(high + low) as v 2^k: v, k and `k + EXPONENT_SHIFT`."""
     shifted = fma(high, LOG2_E[0], EXPONENT_SHIFT)
     k = shifted - EXPONENT_SHIFT
-    r = fma(k, -LN2[0], high)
-    rest = fma(k, -LN2[1], low)
-    total = r + rest
-    rest = (r - total) + rest
-    h = 1.0 + total
-    return h + (fma(total * total, horner(total, EXP), rest) + ((1.0 - h) + total)), k, shifted
+    r = fma(k, -LN2[0], high) + fma(k, -LN2[1], low)
+    return near_one(r), k, shifted
 
 
 @kernel("pow")
 def power(x: Value, y: Value) -> Value:
-    """Return x^y. Error below 0.85 ulp, subnormal results 1 ulp."""
-    high, low = _exponent(y, *twofold_log(*exponent_and_fraction(x)))
-    v, _, shifted = _exp(high, low)
-    unusual = not_normal_positive(x) | outside(high, USUAL)
-    return patch(unusual, v * power_of_two(shifted), lambda: x.builder.kernel("pow_any", x, y))
+    """Return x^y. Error below 1.1 ulp."""
+    high, low = _exponent(y, *_log_terms(*exponent_and_fraction(x)))
+
+    def usual() -> Value:
+        v, _, shifted = _exp(high, low)
+        return v * power_of_two(shifted)
+
+    return unless(not_normal_positive(x) | outside(high, USUAL), usual, lambda: x.builder.kernel("pow_any", x, y))
 
 
 @kernel("pow_any", inline=False)
@@ -81,7 +88,7 @@ def power_any(x: Value, y: Value) -> Value:
     size = fabs(x)
     small = size < SMALLEST_NORMAL
     k, m = exponent_and_fraction(select(small, size * 2.0**54, size))
-    high, low = _exponent(y, *twofold_log(select(small, k - 54.0, k), m))
+    high, low = _exponent(y, *_log_terms(select(small, k - 54.0, k), m))
     near = fabs(high) < 750.0
     v, k, _ = _exp(select(near, high, 0.0), select(near, low, 0.0))
     v = scale(v, k)

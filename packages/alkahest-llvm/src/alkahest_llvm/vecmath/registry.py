@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Kernel:
     """One function of doubles, or of floats where `real` says so.
 
-    `body` writes it with `Value`s, at any width. `lanewise` kernels are written for scalars only and applied to the lanes of a vector in turn. `inline=False` keeps
-    large ones out of the code that uses them: they are always called.
+    `body` writes it with `Value`s, at any width. `lanewise` kernels are written for scalars only and applied to the
+    lanes of a vector in turn. `inline=False` keeps large ones out of the code that uses them: they are always called.
     """
 
     name: str

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from alkahest_llvm.emitting.builder import Value
-from alkahest_llvm.emitting.operations import bits, copysign, equal, fabs, fma, from_bits, horner, select
+from alkahest_llvm.emitting.operations import bits, equal, fabs, fma, from_bits, horner, select
 from alkahest_llvm.vecmath.coefficients import INVERSE_CBRT
-from alkahest_llvm.vecmath.common import EXPONENT_SHIFT, SMALLEST_NORMAL, not_normal_positive, patch, power_of_two
+from alkahest_llvm.vecmath.common import (
+    EXPONENT_SHIFT,
+    SMALLEST_NORMAL,
+    not_normal_positive,
+    power_of_two,
+    signed,
+    unless,
+)
 from alkahest_llvm.vecmath.registry import kernel
 
 _THIRD = 1.0 / 3.0
@@ -40,8 +47,8 @@ def _cbrt_normal(size: Value) -> Value:
 def cbrt(x: Value) -> Value:
     """Return the cube root. Error below 0.51 ulp."""
     size = fabs(x)
-    y = _cbrt_normal(size)
-    return copysign(patch(not_normal_positive(size), y, lambda: x.builder.kernel("cbrt_any", size)), x)
+    rare = not_normal_positive(size)
+    return signed(unless(rare, lambda: _cbrt_normal(size), lambda: x.builder.kernel("cbrt_any", size)), x)
 
 
 @kernel("cbrt_any", inline=False)
