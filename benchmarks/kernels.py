@@ -1,19 +1,22 @@
 """Single functions over data in the second-level cache, side by side with heyoka: nanoseconds per number, and ratios.
 
 The time of a call is taken out: it is the slope between a short and a long column. `--cpu haswell` makes our code for
-AVX2 (heyoka, whose vectors have four lanes by default anyway, stays as it is). `--floor` adds how many vector
-instructions of a loop's usual path fall on each number, and the time in which this machine issues as many fused
-multiply-adds. Run it pinned to one core: `taskset -c 0 python benchmarks/kernels.py`.
+AVX2 (heyoka, whose vectors have four lanes by default anyway, stays as it is). `--floor` adds the vector instructions
+on the usual path of a loop, the time in which this machine does as many fused multiply-adds, and how long code
+generation takes. Run it pinned to one core: `taskset -c 0 python benchmarks/kernels.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import math
+import operator
 import os
 import re
 import time
 from collections.abc import Callable
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -52,6 +55,7 @@ CASES: dict[str, tuple[str, str, float, float]] = {
     "log2": ("log2(x)", "1.4426950408889634*log(x)", 0.01, 100),
     "log10": ("log10(x)", "0.4342944819032518*log(x)", 0.01, 100),
     "x^2+sin y": ("x**2+sin(y)", "", -3, 3),
+    "sincos_pair": ("sincos_pair(x)", "sin(x)+cos(x)", -10, 10),
 }
 
 
@@ -77,7 +81,7 @@ def ours(formula: str, data: Inputs, accuracy: str) -> tuple[Run, Any]:
 
 
 def _tape(formula: str) -> Any:
-    """Return the tape of a formula; a name that is no function of ours is taken as the kernel of that name."""
+    """Return the tape of a formula; a name that is no function of ours is the kernel of that name, all results added."""
     import alkahest as ak
     from alkahest.expr.tape import linearize
     from alkahest.extend import Instr, Tape
@@ -85,7 +89,7 @@ def _tape(formula: str) -> Any:
 
     names = re.findall(r"[a-z]\w+(?=\()", formula)
     if len(names) == 1 and not hasattr(ak, names[0]):
-        lowering.INTERNAL[names[0]] = lambda b, *xs: b.kernel(names[0], *xs)
+        lowering.INTERNAL[names[0]] = lambda b, *xs: reduce(operator.add, b.kernels(names[0], *xs))
         arity = formula.count(",") + 1
         return Tape(("x", "y")[:arity], (), (Instr(names[0], tuple(range(arity))),), (arity,))
     pool = ak.ExprPool()
@@ -142,23 +146,50 @@ def instructions(assembly: str) -> dict[str, int]:
 
 
 def floor(kernel: Any, lanes: int) -> str:
-    """Return the vector instructions a number costs, without moves, and the divisions and roots among them."""
+    """Return the vector instructions of a loop, without moves, the slow ones among them, and the time of a number."""
     counts = instructions(kernel.artifacts["asm"])
     slow = {name: c for name, c in counts.items() if name.startswith(("vdiv", "vsqrt"))}
-    return f"{sum(counts.values())} instructions for {lanes} numbers, of these {slow or 'none slow'}"
+    total = sum(counts.values())
+    ns = total * multiply_add_ns(lanes // 2) / lanes
+    return f"floor {ns:5.3f} ns: {total} instructions for {lanes} numbers, of these {slow or 'none slow'}"
+
+
+@cache
+def multiply_add_ns(lanes: int) -> float:
+    """Return the time of one fused multiply-add of a register of doubles, of many that do not wait for each other."""
+    from alkahest_llvm.loading import engine
+
+    vector, chains, rounds = f"<{lanes} x double>", 12, 100_000
+    fma = f"@llvm.fma.v{lanes}f64"
+    lines = [f"declare {vector} {fma}({vector}, {vector}, {vector})", "define void @chains(ptr %p) {", "entry:"]
+    lines += [f"  %c = load {vector}, ptr %p, align 8", "  br label %loop", "loop:"]
+    lines += ["  %i = phi i64 [0, %entry], [%next, %loop]"]
+    lines += [f"  %a{k} = phi {vector} [%c, %entry], [%b{k}, %loop]" for k in range(chains)]
+    lines += [f"  %b{k} = call {vector} {fma}({vector} %a{k}, {vector} %c, {vector} %c)" for k in range(chains)]
+    lines += ["  %next = add i64 %i, 1", f"  %more = icmp ult i64 %next, {rounds}"]
+    lines += ["  br i1 %more, label %loop, label %done", "done:"]
+    lines += [f"  store volatile {vector} %b{k}, ptr %p, align 8" for k in range(chains)]
+    code = engine.load("\n".join([*lines, "  ret void", "}"]), ["chains"], {}, level=2)
+    run, best = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code["chains"]), math.inf
+    for _ in range(20):
+        numbers = np.full(lanes, 0.5)
+        start = time.perf_counter_ns()
+        run(numbers.ctypes.data)
+        best = min(best, time.perf_counter_ns() - start)
+    return best / (rounds * chains)
 
 
 def compile_times(kernel: Any) -> str:
-    """Return the milliseconds of code generation at levels 1 and 2."""
+    """Return the milliseconds of processor time of code generation at levels 1 and 2."""
     from alkahest_llvm.loading import engine
 
     cells: list[str] = []
     for level in (1, 2):
         best = math.inf
         for _ in range(5):
-            start = time.perf_counter()
+            start = time.thread_time()
             engine.compile_object(kernel.artifacts["llvm-ir"], level)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.thread_time() - start)
         cells.append(f"{1e3 * best:.2f}")
     return "/".join(cells) + " ms of code generation"
 
@@ -185,7 +216,11 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     choose_target(options.cpu)
     from alkahest_llvm.targets import host_target
+    from alkahest_llvm.vecmath.fast import FAST_KERNELS
 
+    for name, fast in FAST_KERNELS.items():
+        formula, theirs, low, high = CASES[name]
+        CASES[fast] = (f"{fast}(x)", theirs or formula, low, high)
     ratios: list[float] = []
     for name in [n for n in options.only.split(",") if n] or CASES:
         formula, theirs, low, high = CASES[name]

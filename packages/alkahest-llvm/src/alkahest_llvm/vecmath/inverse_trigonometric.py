@@ -39,7 +39,8 @@ def atan(x: Value) -> Value:
 def _asin_reduced(size: Value) -> tuple[Value, Value, Value]:
     """Return whether |x| >= 1/2, and s and p, where asin(s) = s + p and s is |x| or sqrt((1 - |x|) / 2)."""
     big = size >= 0.5
-    z = select(big, fma(size, -0.5, 0.5), size * size)
+    half, square = fma(size, -0.5, 0.5), size * size
+    z = select(square < half, square, half)  # the smaller one is the one that is wanted
     root, root_low = twofold_root(z)
     s = select(big, root, size)
     return big, s, fma(z * s, even_odd(z, ASIN), select(big, root_low, 0.0))
