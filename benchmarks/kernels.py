@@ -81,7 +81,7 @@ def ours(formula: str, data: Inputs, accuracy: str) -> tuple[Run, Any]:
 
 
 def _tape(formula: str) -> Any:
-    """Return the tape of a formula; a name that is no function of ours is the kernel of that name, all results added."""
+    """Return the tape of a formula; a name that is no function of ours is a kernel, its results added up."""
     import alkahest as ak
     from alkahest.expr.tape import linearize
     from alkahest.extend import Instr, Tape
@@ -146,12 +146,12 @@ def instructions(assembly: str) -> dict[str, int]:
 
 
 def floor(kernel: Any, lanes: int) -> str:
-    """Return the vector instructions of a loop, without moves, the slow ones among them, and the time of a number."""
+    """Return how many vector instructions a loop has, moves aside, and what as many multiply-adds would take."""
     counts = instructions(kernel.artifacts["asm"])
     slow = {name: c for name, c in counts.items() if name.startswith(("vdiv", "vsqrt"))}
     total = sum(counts.values())
     ns = total * multiply_add_ns(lanes // 2) / lanes
-    return f"floor {ns:5.3f} ns: {total} instructions for {lanes} numbers, of these {slow or 'none slow'}"
+    return f"{total} instructions for {lanes} numbers ({ns:5.3f} ns as multiply-adds), of these {slow or 'none slow'}"
 
 
 @cache
