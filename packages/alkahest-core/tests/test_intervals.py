@@ -118,6 +118,11 @@ def mp_lgamma(x):
     return mpmath.log(abs(mpmath.gamma(x)))
 
 
+def mp_erfc(a):
+    """Return the complementary error function; mpmath fails where the result has no exponent that it can write."""
+    return mpmath.mpf(0) if a > 1e6 else mpmath.erfc(a)
+
+
 EXACT = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -173,7 +178,7 @@ EXACT = {
     "not": lambda a: mpmath.mpf(a == 0),
     "where": lambda c, a, b: a if c != 0 else b,
     "erf": mpmath.erf,
-    "erfc": mpmath.erfc,
+    "erfc": mp_erfc,
     "gamma": no_pole(mpmath.gamma),
     "lgamma": no_pole(mp_lgamma),
     "digamma": no_pole(mpmath.digamma),
