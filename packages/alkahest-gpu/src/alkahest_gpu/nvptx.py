@@ -119,7 +119,7 @@ def kernel_ir(tape: Tape, options: CompileOptions, name: str = DEFAULT_NAME) -> 
         raise EmitError(f"the function {why}.", remedy="Use a CPU tier, or rewrite it without these.")
     function = emit_scalar_function(tape, options, name=_POINT).text
     _check_name(name, function)
-    if len(_CALLS.findall(function)) > INLINED_KERNELS:
+    if len(_CALLS.findall(function.split(f"@{_POINT}(")[-1])) > INLINED_KERNELS:
         function = _INLINED.sub(r"\1 noinline", function)
     real, size = _REAL[options.dtype]
     n_in, n_out = len(tape.inputs), len(tape.outputs)

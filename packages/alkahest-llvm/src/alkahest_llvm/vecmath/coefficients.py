@@ -132,15 +132,16 @@ LOG = (
     0.15314047509595474,
     0.1479607015537774,
 )
-# (2 atanh s - 2 s - 2/3 s^3) / s^5 in the square of the argument, which goes up to 0.1716; error 1.1e-20
+# (2 atanh s - 2 s - 2/3 s^3) / s^5 in the square of the argument, which goes up to 0.1716; error 7.6e-23
 LOG_TAIL = (
-    0.40000000000002256,
-    0.2857142857009935,
-    0.22222222520028204,
-    0.18181784352101615,
-    0.15386758276219878,
-    0.13256790272190613,
-    0.13196630715791918,
+    0.3999999999999998,
+    0.2857142857144386,
+    0.2222222221778307,
+    0.18181818845031184,
+    0.15384558346980198,
+    0.13336267942785351,
+    0.11675706049991685,
+    0.11982406432598776,
 )
 # (atan x - x) / x^3 in the square of the argument, which goes up to 0.6401; error 7.0e-18
 ATAN = (
@@ -174,19 +175,19 @@ ASIN = (
     -0.016231598214566982,
     0.03191745980097523,
 )
-# p: q (tanh x - x) / x^3 in the square of the argument, which goes up to 0.961; error 8.3e-19
+# p: q (tanh x - x) / x^3 in the square of the argument, which goes up to 0.951; error 7.1e-19
 TANH_TOP = (
     -0.25,
-    -0.01605738242357509,
-    -0.0001824701099249447,
-    -1.2948473546176072e-08,
+    -0.016057674327029838,
+    -0.00018248422350453238,
+    -1.2953909317230972e-08,
 )
-# q: a quarter of 3 + … in the square of the argument, which goes up to 0.961; error 8.0e-52
+# q: a quarter of 3 + … in the square of the argument, which goes up to 0.951; error 2.5e-51
 TANH_BOTTOM = (
     0.75,
-    0.34817214727072493,
-    0.018387697809499965,
-    0.00019073856978820455,
+    0.3481730229810892,
+    0.0183880904343838,
+    0.00019075385437468382,
 )
 # m^(-1/3), 1/2 <= m <= 4; error 0.0013
 INVERSE_CBRT = (

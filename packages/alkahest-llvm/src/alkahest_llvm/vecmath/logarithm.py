@@ -95,7 +95,7 @@ def log_normal(x: Value) -> Value:
 
 @kernel("log")
 def log(x: Value) -> Value:
-    """Return the natural logarithm. Error below 0.9 ulp."""
+    """Return the natural logarithm. Error below 0.95 ulp."""
     return unless(not_normal_positive(x), lambda: log_normal(x), lambda: x.builder.kernel("log_any", x))
 
 
@@ -114,7 +114,7 @@ def log_of_twice(x: Value) -> Value:
 
 @kernel("log2")
 def log2(x: Value) -> Value:
-    """Return the binary logarithm, exact for powers of two. Error below 0.9 ulp."""
+    """Return the binary logarithm, exact for powers of two. Error below 0.95 ulp."""
     return unless(
         not_normal_positive(x), lambda: _log2(*exponent_and_fraction(x)), lambda: x.builder.kernel("log2_any", x)
     )
@@ -128,7 +128,7 @@ def log2_any(x: Value) -> Value:
 
 @kernel("log10")
 def log10(x: Value) -> Value:
-    """Return the decimal logarithm, exact for powers of ten. Error below 0.9 ulp."""
+    """Return the decimal logarithm, exact for powers of ten. Error below 0.95 ulp."""
     return unless(
         not_normal_positive(x), lambda: _log10(*exponent_and_fraction(x)), lambda: x.builder.kernel("log10_any", x)
     )
@@ -190,7 +190,7 @@ def log_of_sum(u: Value, c: Value) -> Value:
 
 @kernel("log1p")
 def log1p(x: Value) -> Value:
-    """Return log(1 + x). Error below 0.9 ulp."""
+    """Return log(1 + x). Error below 0.95 ulp."""
     return unless(~((x > -1.0) & (x < _FAR)), lambda: _log1p(x), lambda: x.builder.kernel("log1p_any", x))
 
 

@@ -86,7 +86,7 @@ def _turned(y: Value, x: Value, n: Value, d: Value) -> Value:
 
 @kernel("atan2")
 def atan2(y: Value, x: Value) -> Value:
-    """Return the angle of the point (x, y), in [-pi, pi]. Error below 0.95 ulp."""
+    """Return the angle of the point (x, y), in [-pi, pi]. Error below 0.95 ulp, subnormal results 1 ulp."""
     n, d = _ordered(x, y)
     return unless(~_usual(n, d), lambda: _turned(y, x, n, d), lambda: x.builder.kernel("atan2_any", y, x))
 
