@@ -67,7 +67,7 @@ BOUNDS: dict[str, Bound] = {
     "x^-0.5": Bound(1.5, single=1.5),
     "x^1.5": Bound(1.5, single=1.5),
     "x^2.5": Bound(2.0, single=2.0),
-    "x^-1.5": Bound(2.0, single=2.0),
+    "x^-1.5": Bound(2.1, single=2.1),
     "x^1.7": Bound(0.95),
     "sqrt": Bound(0.5),
     "cbrt": Bound(0.51),
