@@ -52,7 +52,7 @@ BOUNDS: dict[str, Bound] = {
     "asinh": Bound(0.95),
     "acosh": Bound(0.95),
     "atanh": Bound(0.95),
-    "pow": Bound(0.95, subnormal=1.0, single=0.55),
+    "pow": Bound(1.25, subnormal=1.1, single=0.55),
     "x^2": Bound(0.5),
     "x^3": Bound(1.5, single=1.5),
     "x^4": Bound(2.0, single=2.0),
