@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import accuracy_reference as reference
@@ -52,6 +52,7 @@ class Case:
     draw: Callable[[np.random.Generator, int], tuple[Array, ...]]
     keep: Callable[..., Array]
     arity: int = 1
+    output: int = 0
 
     def points(self, rng: np.random.Generator, n: int) -> tuple[Array, ...]:
         """Return about `n` points."""
@@ -109,6 +110,7 @@ def _angles(name: str) -> Case:
         [
             uniform(-4, 4),
             uniform(-1000, 1000),
+            uniform(-(2.0**26), 2.0**26),
             powers(-10, 22, signs=True),
             multiples("pi/2", 2**30),
             multiples("pi/2", 2**62),
@@ -117,6 +119,16 @@ def _angles(name: str) -> Case:
             around([2.0**30, -(2.0**30), np.pi / 4, np.pi / 2, -np.pi / 4]),
         ],
     )
+
+
+def _pair() -> list[Case]:
+    """Return the cases of sine and cosine where both are computed of one argument."""
+
+    def both(x: Any) -> list[Any]:
+        return [alkahest.sin(x), alkahest.cos(x)]
+
+    names = ("sin", "sin beside cos"), ("cos", "cos beside sin")
+    return [replace(_angles(alone), name=name, build=both, output=k) for k, (alone, name) in enumerate(names)]
 
 
 def _inverse(name: str, where: str, low: float, high: float, draws: Sequence[Any]) -> Case:
@@ -349,6 +361,7 @@ def cases() -> dict[str, Case]:
         _log("log2"),
         _log("log10"),
         *[_angles(name) for name in ("sin", "cos", "tan")],
+        *_pair(),
         *[_inverse(name, "-1 ≤ x ≤ 1", -1.0, 1.0, one) for name in ("asin", "acos")],
         _inverse("atan", "all doubles", -LARGEST, LARGEST, [uniform(-3, 3), powers(-20, 20, signs=True)]),
         _plane("atan2", numpy_screen("arctan2")),
@@ -393,7 +406,7 @@ def cases() -> dict[str, Case]:
             hard=(26.543258454250983,),
         ),
         *_gamma_family(),
-        *[_polygamma(order) for order in (1, 2, 3)],
+        *[_polygamma(order) for order in (1, 2, 3, 12, 30)],
         _division_rest("fmod", library("fmodl", 2)),
         _division_rest("remainder", library("remainderl", 2)),
     ]

@@ -153,7 +153,7 @@ def measure(
         return []
     form, unit = FORMATS[row.dtype], BOUNDS[row.name].unit
     smallest = 2.0 ** (form.least + form.digits - 1)
-    got = numpy_eval(compiled(row), *columns)
+    got = np.atleast_2d(numpy_eval(compiled(row), *columns))[case.output]
     outcome.points += len(got)
 
     def at(k: int) -> tuple[float, ...]:

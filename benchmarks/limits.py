@@ -28,9 +28,9 @@ class Limits:
     roots: float
 
     def seconds(self, bytes_moved: float, work: dict[str, int], points: int) -> float:
-        """Return the least seconds for `points` evaluations: memory and arithmetic run side by side."""
-        arithmetic = work["sums"] / self.sums + work["divisions"] / self.divisions + work["roots"] / self.roots
-        return max(bytes_moved / self.bytes_copied, arithmetic * points)
+        """Return the least seconds for `points` evaluations: memory, arithmetic and the divider run side by side."""
+        divider = work["divisions"] / self.divisions + work["roots"] / self.roots
+        return max(bytes_moved / self.bytes_copied, points * work["sums"] / self.sums, points * divider)
 
 
 def operations(tape: Tape) -> dict[str, int]:

@@ -1,10 +1,12 @@
-"""What suits an instruction set: how wide vectors are, and how polynomials are nested.
+"""What suits an instruction set: how wide vectors are, how polynomials are nested, and how large results are written.
 
     taskset -c 0 python benchmarks/tuning.py
+    taskset -c 0 python benchmarks/tuning.py --stores
 
-compiles the same functions for every instruction set of this machine, at several widths, and prints milliseconds for a
-million points; rounds are interleaved, minima are taken. `alkahest_llvm.targets.TUNINGS` and
-`alkahest_llvm.optimising.nesting.TWO_CHAINS_FROM` are chosen from these tables.
+The first compiles the same functions for every instruction set of this machine, at several widths, and prints
+milliseconds for a million points; rounds are interleaved, minima are taken. `alkahest_llvm.targets.TUNINGS` and
+`alkahest_llvm.optimising.nesting.TWO_CHAINS_FROM` are chosen from these tables. The second writes batches of several
+sizes through the caches and past them, and reads the result afterwards: `loading.batch_entry.STREAMED_BYTES`.
 """
 
 from __future__ import annotations
@@ -106,7 +108,7 @@ def _polynomial(degree: int, write: Callable[[Callable[..., int], list[int]], in
 
 
 def runner(tape: Tape, options: CompileOptions, lanes: int, points: int) -> Run:
-    """Return a function that evaluates a tape over arrays once."""
+    """Return a function that evaluates a tape over arrays once and returns the result."""
     from alkahest_llvm.loading.kernel import LLVMKernel
 
     kernel = LLVMKernel(tape, options, level=2, style="inline", width=lanes)
@@ -115,8 +117,9 @@ def runner(tape: Tape, options: CompileOptions, lanes: int, points: int) -> Run:
     out = np.empty(points)
     columns = [(a.ctypes.data, 8) for a in arrays]
 
-    def run(keep: Any = (arrays, kernel)) -> None:
+    def run(keep: Any = (arrays, kernel)) -> Any:
         kernel.call_columns(points, columns, [(out.ctypes.data, 8)])
+        return out
 
     return run
 
@@ -148,6 +151,34 @@ def measure(tuning: targets.Tuning, rounds: int) -> dict[str, Any]:
             runs = {n: runner(w(degree), AS_WRITTEN, tuning.lanes, points) for n, w in writers.items()}
             schemes[f"degree {degree}, {where}"] = milliseconds(runs, points, rounds)
     return {"lanes": lanes, "schemes": schemes}
+
+
+def stores(rounds: int) -> dict[str, dict[str, float]]:
+    """Return the time of 2.5 x + y, written either way, and of reading what was written, by the bytes of all arrays."""
+    from alkahest_llvm.loading import batch_entry
+
+    tape = formulas()["2.5 x + y"]
+    found: dict[str, dict[str, float]] = {}
+    for points in [1 << k for k in range(16, 23)]:
+        runs: dict[str, Run] = {}
+        for name, least in {"through": 1 << 60, "past": 0}.items():
+            batch_entry.STREAMED_BYTES = least
+            batch_entry.driver.cache_clear()
+            runs[name] = runner(tape, FUSED, targets.host_target().lanes, points)
+            runs[name]()  # loads the driver
+        copies = {f"{name} + read": _then_read(run, points) for name, run in runs.items()}
+        found[f"{points * 24 / 2**20:.1f} MiB"] = milliseconds({**runs, **copies}, points, rounds)
+    return found
+
+
+def _then_read(run: Run, points: int) -> Run:
+    result, target = run(), np.empty(points)
+
+    def both() -> None:
+        run()
+        np.multiply(result, 2.0, out=target)
+
+    return both
 
 
 def report(title: str, rows: dict[str, dict[str, float]]) -> None:
@@ -186,7 +217,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", choices=PROCESSORS, help="one instruction set; prints JSON")
+    parser.add_argument("--stores", action="store_true", help="how results are written, by size")
     options = parser.parse_args()
+    if options.stores:
+        report("milliseconds for 1M points by way of writing", stores(options.rounds))
+        return
     if options.only:
         print(json.dumps(measure(pretend(options.only), options.rounds)))
         return

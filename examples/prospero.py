@@ -9,6 +9,7 @@ rest.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -22,13 +23,16 @@ import alkahest as ak
 from alkahest.extend import Tape, impl_rules
 
 HERE = Path(__file__).parent
-BLOCK = 8192  # pixels that NumPy takes at a time: more leave the second-level cache, fewer are mostly overhead
+BLOCK = 16384  # pixels that NumPy takes at a time: more leave the second-level cache, fewer are mostly overhead
+MOST_BYTES = 4 << 30  # that NumPy may hold at a time
 _SQUARE = 2.0
 
 
 def main() -> None:
     """Draw what the command line says, and say how long it took."""
     options = _options()
+    if not os.access(options.out.parent, os.W_OK):
+        _stop(f"{options.out} cannot be written: there is no folder {options.out.parent} that one may write to")
     core, axes = _formula(options)
     size = options.size, options.height or options.size
     seconds: dict[str, float] = {}
@@ -46,10 +50,10 @@ def main() -> None:
         differing = int((pictures["brute"] != pictures["prune"]).sum())
         print(f"pruning is {seconds['brute'] / seconds['prune']:.1f} times as fast, {differing} pixels differ")
     if options.compare:
-        whole, blocks = _numpy_seconds(shape.tape, size, axes)
-        print(f"NumPy: {whole:.2f} s over whole arrays, {blocks:.2f} s in blocks")
-        for method, taken in seconds.items():
-            print(f"{method} is {min(whole, blocks) / taken:.1f} times as fast as NumPy")
+        for way, numpy_seconds in _numpy_seconds(shape.tape, size, axes, options.repeat).items():
+            print(f"NumPy {way}: {numpy_seconds:.2f} s")
+            for method, taken in seconds.items():
+                print(f"{method} is {numpy_seconds / taken:.1f} times as fast as NumPy {way}")
     _save(next(reversed(pictures.values())), options.out)
 
 
@@ -69,14 +73,21 @@ def _options() -> argparse.Namespace:
     add("--repeat", type=_positive, default=3, help="pictures that are timed; the fastest counts (3)")
     add("--backend", help="the tier to use, such as llvm")
     add("--quiet", action="store_true", help="draw no progress bar")
-    return parser.parse_args()
+    return parser.parse_args([_argument(a) for a in sys.argv[1:]])
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError("must be above 0")
-    return number
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text.strip()!r} is no whole number above 0")
+    return int(text)
+
+
+def _argument(text: str) -> str:
+    """Return an argument so that argparse takes any negative number for one: -1e-3 and -inf look like options to it."""
+    try:
+        return f" {text}" if float(text) and text.startswith("-") else text
+    except ValueError:
+        return text
 
 
 def _formula(options: argparse.Namespace) -> tuple[Any, dict[Any, Any]]:
@@ -103,7 +114,8 @@ def _formula(options: argparse.Namespace) -> tuple[Any, dict[Any, Any]]:
         _stop(f"{core.name or options.file} has {len(core.symbols)} inputs: say where to cut it, as with {given}")
     unknown = set(values) - {s.name for s in others}
     if unknown:
-        _stop(f"{', '.join(sorted(unknown))}: no input after the first two is called so")
+        named = ", ".join(s.name for s in others) or "none"
+        _stop(f"--at {', '.join(sorted(unknown))}: the inputs after the first two, {x} and {y}, are: {named}")
     x0, x1, y0, y1 = options.range
     return core, {x: (x0, x1), y: (y0, y1)} | {s: values[s.name] for s in others}
 
@@ -129,27 +141,34 @@ def _since(start: float) -> str:
     return f"{1e3 * (time.perf_counter() - start):.0f} ms"
 
 
-def _numpy_seconds(tape: Tape, size: tuple[int, int], axes: dict[Any, Any]) -> tuple[float, float]:
-    """Return how long NumPy takes, one array operation for each of the tape: over whole arrays, and in blocks.
+def _numpy_seconds(tape: Tape, size: tuple[int, int], axes: dict[Any, Any], repeat: int) -> dict[str, float]:
+    """Return the seconds that NumPy takes, one array operation for each of the tape, by how it is used.
 
-    Results go to arrays that are used again as soon as their content was read for the last time.
+    It goes over whole arrays, where memory permits, and over blocks. Results are stored in arrays that are used again
+    as soon as their content was read for the last time, so that no time is spent on getting memory.
     """
     ranges = [value for value in axes.values() if isinstance(value, tuple)]
     ends = [np.linspace(lo, hi, n) for (lo, hi), n in zip(ranges, size, strict=True)]
     columns = [grid.reshape(-1) for grid in np.meshgrid(*ends)]
-    taken: list[float] = []
-    for block in (len(columns[0]), BLOCK):
-        steps, inputs, arrays = _numpy_plan(tape, block)
-        start = time.perf_counter()
+    taken: dict[str, float] = {}
+    for block, way in ((len(columns[0]), "over whole arrays"), (BLOCK, f"over blocks of {BLOCK:,} pixels")):
+        plan = _numpy_plan(tape, block)
+        held = 8 * block * sum(isinstance(array, np.ndarray) for array in plan[2])
+        if held > MOST_BYTES:
+            print(f"NumPy {way} would hold {held / 2**30:.0f} GiB")
+            continue
         with np.errstate(all="ignore"):
-            for first in range(0, len(columns[0]), block):
-                for array, column in zip(inputs, columns, strict=True):
-                    part = column[first : first + block]
-                    array[: len(part)] = part
-                for function, arguments, out in steps:
-                    arrays[out] = function(*[arrays[a] for a in arguments], out=arrays[out])
-        taken.append(time.perf_counter() - start)
-    return taken[0], taken[1]
+            taken[way] = _best(lambda plan=plan, block=block: _run_numpy(*plan, columns, block), repeat)
+    return taken
+
+
+def _run_numpy(steps: list[Any], inputs: list[Any], arrays: list[Any], columns: list[Any], block: int) -> None:
+    for first in range(0, len(columns[0]), block):
+        for array, column in zip(inputs, columns, strict=True):
+            part = column[first : first + block]
+            array[: len(part)] = part
+        for function, arguments, out in steps:
+            arrays[out] = function(*[arrays[a] for a in arguments], out=arrays[out])
 
 
 def _numpy_plan(tape: Tape, block: int) -> tuple[list[Any], list[Any], list[Any]]:

@@ -71,7 +71,7 @@ def test_the_monologue(tmp_path):
 
 
 def test_other_sizes_and_inputs(tmp_path):
-    call = (GYROID, "--at", "z=0.1", "--size", 90, "--height", 60, "--range", "-0.9", "0.9", "-0.6", "0.6")
+    call = (GYROID, "--at", "z=0.1", "--size", 90, "--height", 60, "--range", "-9e-1", "0.9", "-0.6", "0.6")
     picture, printed = draw(tmp_path / "g.png", *call)
     assert picture.shape == (60, 90)
     assert picture.any()
@@ -88,10 +88,13 @@ def test_other_sizes_and_inputs(tmp_path):
         ([EXAMPLES / "prospero.py"], "this is no FPCore"),
         ([GYROID], "Gyroid sphere has 3 inputs: say where to cut it, as with --at z=0"),
         ([GYROID, "--at", "z=here"], "write NAME=NUMBER"),
-        (["--at", "z=1"], "no input after the first two is called so"),
+        (["--at", "z=1"], "--at z: the inputs after the first two, x and y, are: none"),
+        (["--out", "no/such/folder/a.png"], "there is no folder"),
         (["--range", "1", "0", "0", "1"], "with lo < hi"),
-        (["--size", "0"], "must be above 0"),
-        (["--size", "many"], "invalid"),
+        (["--size", "0"], "'0' is no whole number above 0"),
+        (["--size", "many"], "'many' is no whole number above 0"),
+        (["--size", "-3"], "'-3' is no whole number above 0"),
+        (["--size", "99999999"], "too many for any memory"),
         (["--method", "guess"], "invalid choice"),
         (["--backend", "nosuch"], "no tier is called 'nosuch'"),
         (["--size", "8", "--quiet", "--out", "no/such/folder.png"], "cannot be written"),

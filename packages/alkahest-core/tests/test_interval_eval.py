@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -148,3 +149,23 @@ def test_a_primitive_without_a_rule():
     x = ExprPool().symbol("x")
     with pytest.raises(MissingRuleError, match="test_unruled"):
         interval_eval(x.pool.apply("test_unruled", x), {x: 1})
+
+
+@pytest.mark.parametrize("exact", [Fraction(1, 10), Fraction(1, 3), Fraction(2**53 + 1), Fraction(-1, 7)])
+def test_exact_constants_are_enclosed(exact):
+    pool = ExprPool()
+    x = pool.symbol("x")
+    literal = pool.rational(exact.numerator, exact.denominator)
+    for f in (literal * x, ak.trace_fn(lambda x: x * literal, pool)):
+        lo, hi = interval_eval(f, {"x": (1, 1)})
+        assert Fraction(lo) <= exact <= Fraction(hi)
+        assert Fraction(lo) != exact
+    lo, hi = interval_eval(pool.pi * x, {x: (1, 1)})
+    assert lo < math.pi < hi
+
+
+def test_floats_among_the_constants_are_themselves():
+    pool = ExprPool()
+    x = pool.symbol("x")
+    assert interval_eval(pool.float(0.1) * x, {x: (1, 1)}) == (0.1, 0.1)
+    assert interval_eval([pool.integer(3) * x, 2], {x: (1, 1)}) == [(3.0, 3.0), (2.0, 2.0)]

@@ -13,7 +13,7 @@ import pytest
 from alkahest.extend import prim_names
 from alkahest.testing.corpus import op_tape
 from alkahest.testing.oracle import CORRECTLY_ROUNDED, SELECTIONS
-from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.vecmath.bounds import BOUNDS
 
 REPOSITORY = Path(__file__).parents[3]

@@ -72,6 +72,7 @@ F.10.4.4 pow:
     -inf 3 = -inf; -inf 1 = -inf; -inf 4 = inf; -inf 2.5 = inf; -inf 0.5 = inf; -inf 1.5 = inf; -inf tiny = inf
     -inf inf = inf; -inf 0x1p53 = inf; -inf -0x1p53 = 0
     inf -3 = 0; inf -1 = 0; inf -0.5 = 0; inf -1.5 = 0; inf -2.5 = 0; inf -tiny = 0; inf -inf = 0
+    -inf 7 = -inf; -inf -7 = -0; inf -7 = 0; ±0 7 = ±0; ±0 -7 = ±inf; ±0 -1.5 = inf; 4 -1.5 = 0.125; ±tiny 7 = ±0
     inf 3 = inf; inf 1 = inf; inf 0.5 = inf; inf 1.5 = inf; inf 2.5 = inf; inf tiny = inf; inf inf = inf
     nan 1 = nan; nan -1 = nan; nan 2 = nan; nan ±0.5 = nan; nan 1.5 = nan; nan 2.5 = nan; nan 3 = nan; nan ±inf = nan
     ±0 nan = nan; -1 nan = nan; ±2 nan = nan; ±inf nan = nan; tiny nan = nan; nan nan = nan
@@ -191,6 +192,21 @@ def test_special_values_beside_ordinary_ones(clause, tier, dtype, accuracy):
 
 
 @pytest.mark.parametrize("accuracy", ["1ulp", "4ulp"])
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("tier", TIERS)
+def test_special_values_of_sine_and_cosine_together(tier, dtype, accuracy):
+    both = Tape(("x",), (), (Instr("sin", (0,)), Instr("cos", (0,))), (1, 2))
+    code = kernel(tier, both, dtype, accuracy)
+    for k, clause in enumerate(("F.10.1.6", "F.10.1.5")):
+        _, (special,), want = points_of(clause, dtype)
+        (usual,) = ordinary("sin", 2 * len(want) + 5, dtype)
+        x = np.concatenate([usual, special])
+        check([special], run(code, [x], len(x), dtype)[k][len(usual) :], want)
+        if dtype == "f64":
+            check([special], np.array([code.scalar([at])[k] for at in special.tolist()]), want)
+
+
+@pytest.mark.parametrize("accuracy", ["1ulp", "4ulp"])
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("clause", CLAUSES)
 def test_special_values_of_the_scalar_entry(clause, tier, accuracy):
@@ -200,13 +216,14 @@ def test_special_values_of_the_scalar_entry(clause, tier, accuracy):
     check(columns, got, want)
 
 
+@pytest.mark.parametrize("accuracy", ["1ulp", "4ulp"])
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("tier", TIERS)
-def test_special_values_of_constant_exponents(tier, dtype):
+def test_special_values_of_constant_exponents(tier, dtype, accuracy):
     _, (x, y), want = points_of("F.10.4.4", dtype)
     for exponent in {repr(e): e for e in y.tolist() if math.isfinite(e)}.values():
         chosen = same(y, np.array(exponent))
-        code = kernel(tier, Tape(("x",), (exponent,), (Instr("pow", (0, 1)),), (2,)), dtype)
+        code = kernel(tier, Tape(("x",), (exponent,), (Instr("pow", (0, 1)),), (2,)), dtype, accuracy)
         check([x[chosen], y[chosen]], run(code, [x[chosen]], int(chosen.sum()), dtype)[0], want[chosen])
 
 

@@ -17,7 +17,7 @@ from alkahest_llvm import targets
 from alkahest_llvm.backend import LLVMBackend
 from alkahest_llvm.blocks import kernels
 from alkahest_llvm.blocks.backend import LLVMFastBackend
-from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.intervals import records, rendering
 from alkahest_llvm.intervals.rendering import PrunedShape
 from alkahest_llvm.intervals.rules import RULES

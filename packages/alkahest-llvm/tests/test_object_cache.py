@@ -13,7 +13,7 @@ from alkahest.extend import CodeStore, CompileOptions, Instr, Tape, code_store, 
 from alkahest.testing.corpus import op_domain, op_tape, sample
 from alkahest.testing.suites import run
 from alkahest_llvm.backend import LLVMBackend
-from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.loading import batch_entry, engine, library, units
 from alkahest_llvm.loading.kernel import LLVMKernel
 from alkahest_llvm.targets import Target
@@ -201,10 +201,25 @@ def test_any_change_of_the_sources_is_seen(tmp_path):
         seen.add(tuple(sorted(units._source_files(package))))
         os.utime(path, ns=(before, before + 1))
         seen.add(tuple(sorted(units._source_files(package))))
+        path.write_text("x = 11\n")  # as long, and with the time that it had
+        os.utime(path, ns=(before, before + 1))
+        seen.add(tuple(sorted(units._source_files(package))))
     sources[1].rename(package / "deeper" / "c.py")
     seen.add(tuple(sorted(units._source_files(package))))
-    assert len(seen) == 6
+    sources[0].rename(package / "a.pyc")
+    seen.add(tuple(sorted(units._source_files(package))))
+    assert len(seen) == 9
     assert units.sources() == units.sources()
+
+
+def test_an_archive_of_sources_is_seen_to_change(tmp_path):
+    archive = tmp_path / "packages.zip"
+    seen = set()
+    for text in ("one", "two", "more"):
+        archive.write_text(text)
+        seen.add(tuple(units._source_files(archive / "alkahest_llvm")))
+    assert len(seen) == 3
+    assert () not in seen
 
 
 def test_rules_of_others_are_not_taken_for_what_they_were(monkeypatch, compilations):

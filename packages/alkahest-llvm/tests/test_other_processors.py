@@ -12,7 +12,7 @@ from alkahest_llvm import backend
 from alkahest_llvm.blocks import backend as blocks_backend
 from alkahest_llvm.blocks import kernels
 from alkahest_llvm.blocks.backend import LLVMFastBackend
-from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.loading import engine, library
 from alkahest_llvm.targets import Target
 

@@ -8,8 +8,9 @@ from alkahest.testing.corpus import corpus, op_domain, op_tape, sample, special_
 from alkahest.testing.suites import run
 from alkahest_llvm.backend import LLVMBackend
 from alkahest_llvm.blocks.backend import LLVMFastBackend
-from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.loading.kernel import LLVMKernel
+from alkahest_llvm.vecmath.fast import FAST_KERNELS
 
 OPS = [op for op in prim_names() if not missing_ops(op_tape(op))]
 FORMULAS = {case.name: case for case in corpus()}
@@ -51,13 +52,55 @@ def test_variants_of_an_op(op, dtype):
         np.testing.assert_array_equal(other, results[0])
 
 
-@pytest.mark.parametrize("contract", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", FAST_KERNELS)
+def test_variants_of_a_faster_op(op, dtype):
+    columns = op_columns(op, dtype)
+    n = len(columns[0])
+    options = CompileOptions(dtype=dtype, accuracy="4ulp")
+    results = [bits(run(kernel, columns, n, dtype)[0]) for kernel in variants(op_tape(op), options)]
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+    if dtype == "f64":
+        full = run(LLVMBackend().compile(op_tape(op), CompileOptions()), columns, n)[0]
+        assert np.any(bits(full) != results[0])  # it is another kernel
+
+
+SINE_AND_COSINE = Tape(("x",), (), (Instr("sin", (0,)), Instr("cos", (0,))), (1, 2))
+
+
+@pytest.mark.parametrize("accuracy", ["1ulp", "4ulp"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_variants_of_sine_and_cosine_together(dtype, accuracy):
+    columns = op_columns("sin", dtype)
+    n = len(columns[0])
+    kernels = list(variants(SINE_AND_COSINE, CompileOptions(dtype=dtype, accuracy=accuracy)))
+    results = [bits(np.array(run(kernel, columns, n, dtype))) for kernel in kernels]
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+    if dtype == "f64":
+        for kernel in kernels:
+            alone = [kernel.scalar([x]) for x in columns[0].tolist()]
+            np.testing.assert_array_equal(bits(np.array(alone).T), results[0])
+
+
+def test_sine_and_cosine_have_their_own_bits_where_every_operation_is_to_be_rounded():
+    x = np.random.default_rng(7).uniform(-9, 9, 2000)
+    for backend in (LLVMBackend(), LLVMFastBackend()):
+        both = run(backend.compile(SINE_AND_COSINE, CompileOptions(contract=False)), [x], len(x))
+        for op, got in zip(("sin", "cos"), both, strict=True):
+            np.testing.assert_array_equal(got, run(backend.compile(op_tape(op), CompileOptions()), [x], len(x))[0])
+
+
+@pytest.mark.parametrize(
+    "options", [CompileOptions(), CompileOptions(contract=False), CompileOptions(accuracy="4ulp")], ids=repr
+)
 @pytest.mark.parametrize("name", FORMULAS)
-def test_variants_of_a_formula(name, contract):
+def test_variants_of_a_formula(name, options):
     case = FORMULAS[name]
     points = case.points(50)
     columns = [np.array(c) for c in zip(*points, strict=True)]
-    kernels = list(variants(case.tape(), CompileOptions(contract=contract)))
+    kernels = list(variants(case.tape(), options))
     results = [bits(np.array(run(kernel, columns, len(points)))) for kernel in kernels]
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])

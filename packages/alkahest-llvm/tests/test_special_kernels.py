@@ -12,7 +12,7 @@ from alkahest.extend import CompileOptions, Instr, Tape, lowering_rules
 from alkahest.testing.suites import run
 from alkahest_llvm.backend import LLVMBackend
 from alkahest_llvm.loading.kernel import LLVMKernel
-from alkahest_llvm.vecmath.polygamma import LARGEST_ORDER
+from alkahest_llvm.vecmath import LARGEST_POLYGAMMA_ORDER
 from alkahest_llvm.vecmath.registry import KERNELS, find
 
 INF, NAN = math.inf, math.nan
@@ -269,7 +269,7 @@ def kernel_of(name, monkeypatch, **layout):
     return LLVMBackend().compile(tape, CompileOptions())
 
 
-@pytest.mark.parametrize("order", [1, 2, 3, 4, 7, 12, LARGEST_ORDER])
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 7, 12, LARGEST_POLYGAMMA_ORDER])
 def test_polygamma(order, monkeypatch):
     kernel = kernel_of(f"polygamma{order}", monkeypatch)
     rng = np.random.default_rng(order)

@@ -15,6 +15,7 @@ from alkahest.base.interpreter import Interpreter as Interpreter
 from alkahest.base.interpreter import active_interpreter as active_interpreter
 from alkahest.base.interpreter import active_tags as active_tags
 from alkahest.base.interpreter import using_interpreter as using_interpreter
+from alkahest.base.once import once as once
 from alkahest.base.prim import Prim as Prim
 from alkahest.base.prim import arity_of as arity_of
 from alkahest.base.prim import prim_by_name as prim_by_name
@@ -46,6 +47,7 @@ from alkahest.compile.columns import import_array as import_array
 from alkahest.compile.dispatch import Candidate as Candidate
 from alkahest.compile.dispatch import CompileConfig as CompileConfig
 from alkahest.compile.dispatch import Features as Features
+from alkahest.compile.points import real_numbers as real_numbers
 from alkahest.compile.protocols import Backend as Backend
 from alkahest.compile.protocols import CompileOptions as CompileOptions
 from alkahest.compile.protocols import DeviceKernel as DeviceKernel

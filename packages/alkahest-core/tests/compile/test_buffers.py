@@ -264,6 +264,7 @@ def wrong_outs():
         "big-endian": np.empty((2, N), ">f8"),
         "objects": np.empty((2, N), object),
         "read-only": frozen,
+        "one place": np.lib.stride_tricks.as_strided(np.empty(2), (2, N), (8, 0)),
     }
 
 

@@ -184,6 +184,15 @@ def test_the_environment_says_where_and_how_much(no_settings, tmp_path):
     assert settings.cache_bytes() == "0"
 
 
+def test_a_size_beyond_all_disks_and_the_home_directory(no_settings, tmp_path):
+    no_settings.setenv("HOME", str(tmp_path))
+    no_settings.setenv("ALKAHEST_CACHE_DIR", "~/kept")
+    no_settings.setenv("ALKAHEST_CACHE_BYTES", "9" * 5000)
+    assert code_store().directory == tmp_path / "kept" / "code"
+    code_store().put("a", b"1")
+    assert code_store().get("a") == b"1"
+
+
 @pytest.mark.parametrize("text", ["lots", "-1", "1e9", "1.5", "١٢x"])
 def test_a_size_that_is_none_is_told_and_not_used(no_settings, tmp_path, text):
     no_settings.setenv("ALKAHEST_CACHE_DIR", str(tmp_path))

@@ -385,3 +385,37 @@ def test_huge_numbers_of_evaluations(pool):
     x = pool.symbol("x")
     f = compile_expr(x + 1, [x], expected_evals=1e300)
     assert f([1.0]) == 2.0
+
+
+# -- the interpreter's numbers
+
+
+@pytest.mark.parametrize("bad", ["1", None, 1j, np.complex128(1 + 2j), 10**400, [1.0]])
+def test_scalar_takes_real_numbers_only(pool, bad):
+    x = pool.symbol("x")
+    f = compile_expr(3 * x, [x], backend="interpreter")
+    for arguments in ((bad,), ([bad],)) if not isinstance(bad, list) else (([bad],),):
+        with pytest.raises((ArrayError, DtypeError, NumberOverflowError)):
+            f.scalar(*arguments)
+
+
+def test_functions_computed_entry_by_entry_are_rounded_to_the_dtype(pool):
+    x, y, z = pool.symbols("x y z")
+    point = [float(np.float32(v)) for v in (1.1, 1.3, 1.43)]
+    f = compile_expr(alkahest.fma(x, y, 0) - z, [x, y, z], backend="interpreter", dtype="f32")
+    assert f(point) == float(np.float32(np.float32(point[0] * point[1]) - np.float32(point[2])))
+
+
+def test_a_number_beyond_single_precision_is_infinite_there_without_a_warning(pool):
+    x = pool.symbol("x")
+    f = compile_expr(x, [x], backend="interpreter", dtype="f32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert f([1e300]) == float("inf")
+
+
+def test_a_point_is_given_by_position(f):
+    with pytest.raises(ArityError, match="by no name such as x"):
+        f(x=1.0)
+    with pytest.raises(ArityError, match="was given a dict"):
+        f({1.0: "a", 2.0: "b"})

@@ -26,6 +26,13 @@ def test_one_evaluation_is_interpreted_and_a_million_are_compiled():
     assert order(CompileConfig(expected_evals=1e6))[0] == "llvm"
 
 
+@pytest.mark.parametrize("name", ["fallback", "contract", "adapt"])
+@pytest.mark.parametrize("value", ["no", 0, None])
+def test_a_switch_is_true_or_false(name, value):
+    with pytest.raises(ConfigError, match=f"{name} is {value!r}"):
+        CompileConfig(**{name: value})
+
+
 def test_the_gpu_is_never_used_unasked():
     assert "cuda" not in order(CompileConfig(expected_evals=1e12))
     assert order(CompileConfig(target="cuda")) == ["cuda", "interpreter"]

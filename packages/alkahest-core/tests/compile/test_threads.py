@@ -6,11 +6,19 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from alkahest.compile.threads import cores, run_pieces
+from alkahest.compile import threads
+from alkahest.compile.threads import _Task, cores, run_pieces, run_together
+
+
+@pytest.fixture(autouse=True)
+def helpers_of_its_own(monkeypatch):
+    """Let no test do without a helper that an earlier one has not given back yet."""
+    monkeypatch.setattr(threads, "_helpers", threads._Helpers())
 
 
 def collect(seen):
@@ -193,3 +201,33 @@ def test_several_callers_at_once():
 
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(work, range(30)))
+
+
+def test_a_cancelled_task_does_not_begin_and_holds_nothing():
+    class Arrays:
+        pass
+
+    arrays, calls = Arrays(), []
+    alive = weakref.ref(arrays)
+    task = _Task(lambda arrays=arrays: calls.append(arrays))
+    del arrays
+    task.cancel()
+    assert alive() is None
+    task.carry_out()
+    task.wait()
+    assert calls == []
+
+
+def test_who_is_told_that_all_is_over_does_not_wait_for_the_others():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def run():
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            go_on.wait(60)
+        else:
+            begun.wait(60)
+        return 7
+
+    assert run_together(run, 2, is_over=lambda: True) == 7
+    go_on.set()

@@ -17,7 +17,8 @@ from alkahest.extend import (
     linearize,
     load_lowerings,
 )
-from alkahest_llvm.emitting.codegen import emit_scalar_function, missing_ops
+from alkahest_llvm.emitting.codegen import emit_scalar_function
+from alkahest_llvm.emitting.lowering import missing_ops
 
 TRIPLE = "nvptx64-nvidia-cuda"
 

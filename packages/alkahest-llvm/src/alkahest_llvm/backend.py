@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from alkahest.extend import CompileOptions, Tape
-from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.loading import engine
 from alkahest_llvm.loading.kernel import LLVMKernel
 from alkahest_llvm.targets import host_target
@@ -21,9 +21,10 @@ class LLVMBackend:
 
     # Writing out more kernels than this takes LLVM several times as long as calling them, for code little faster.
     inlined_kernels: ClassVar[int] = 12
-    # Two registers a value hide latency in short tapes; longer ones have enough else to do, and too few registers.
+    # Two registers a value hide latency in short tapes; longer ones have enough else to do, and too few registers. As
+    # many floats as doubles fit into one.
     two_registers_up_to: ClassVar[int] = 150
-    # Beyond this, code generation that optimises costs more than twice the time for code a tenth faster.
+    # Beyond this, code generation that optimises takes more than twice the time, for code a twentieth faster.
     optimised_up_to: ClassVar[int] = 2000
 
     def unavailable(self) -> str:
@@ -47,7 +48,8 @@ class LLVMBackend:
     def compile(self, tape: Tape, options: CompileOptions) -> LLVMKernel:
         """Return the machine code of a tape."""
         lanes = host_target().lanes
-        width = lanes if len(tape.instrs) <= self.two_registers_up_to else max(lanes // 2, 1)
+        halved = options.dtype == "f64" and len(tape.instrs) > self.two_registers_up_to
+        width = max(lanes // 2, 1) if halved else lanes
         level = 2 if len(tape.instrs) <= self.optimised_up_to else 0
         return LLVMKernel(tape, options, level=level, style=self.inlined_kernels, width=width)
 

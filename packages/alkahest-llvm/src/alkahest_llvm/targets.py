@@ -37,23 +37,13 @@ UNKNOWN = Tuning("", "", register_lanes=1, lanes=1)
 class Target:
     """A machine to make code for.
 
-    `cpu` and `features` are LLVM's names; `lanes` is the width of the vectors written for doubles. `host` tells whether
-    the code runs in this process, and may therefore call its C library.
+    `cpu` and `features` are LLVM's names; `lanes` is the width of the vectors written for doubles.
     """
 
     name: str
     cpu: str = ""
     features: str = ""
     lanes: int = 1
-    host: bool = True
-
-
-NVPTX = Target("nvptx", host=False)
-
-
-def named_target(name: str) -> Target:
-    """Return the target called `name`: "host", or "nvptx" for scalar code that a GPU kernel will inline."""
-    return NVPTX if name == "nvptx" else host_target()
 
 
 @cache
@@ -90,3 +80,10 @@ def lanes_for(triple: str, features: Mapping[str, bool]) -> int:
     8
     """
     return tuning_for(triple, features).lanes
+
+
+def writes_past_caches() -> bool:
+    """Return whether stores that leave the caches alone are used on this machine: where they were measured to pay."""
+    import llvmlite.binding as llvm
+
+    return llvm.get_process_triple().startswith("x86")

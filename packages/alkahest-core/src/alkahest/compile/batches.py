@@ -111,6 +111,10 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray
             f"a writable array of shape {shape} and dtype {dtype} is needed.",
             remedy=f"Pass numpy.empty({shape}, numpy.{dtype}).",
         )
+    if any([step == 0 and length > 1 for step, length in zip(out.strides, shape, strict=True)]):
+        raise ShapeError(
+            "out has several entries in one place of memory.", remedy=f"Pass numpy.empty({shape}, numpy.{dtype})."
+        )
     return out
 
 

@@ -34,6 +34,7 @@ from alkahest.errors import FileAccessError
 FORMAT_VERSION = 1
 DEFAULT_BYTES = 256 << 20
 
+_MOST_DIGITS = 18  # of a number of bytes; there is no larger disk
 _MAGIC = f"alkahest-code {FORMAT_VERSION:>2}".encode()
 _LENGTHS = struct.Struct("<QQ")  # of the key and of the data
 _DIGEST_BYTES = 32
@@ -286,11 +287,11 @@ def _store(directory: str | None, size: str | None) -> CodeStore:
     limit, fault = DEFAULT_BYTES, ""
     if size is not None:
         if size.isdecimal():
-            limit = int(size)
+            limit = int(size) if len(size) <= _MOST_DIGITS else sys.maxsize
         else:
             fault = f"ALKAHEST_CACHE_BYTES is {size!r}, which is no number of bytes: {DEFAULT_BYTES} is used instead."
     try:
-        folder = Path(directory) if directory else default_directory()
+        folder = Path(directory).expanduser() if directory else default_directory()
     except RuntimeError as error:
         return CodeStore(None, fault=f"No folder for generated code is known: {error} Set ALKAHEST_CACHE_DIR to one.")
     return CodeStore(folder.absolute() / "code", limit, fault)

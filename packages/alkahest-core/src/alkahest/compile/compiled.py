@@ -14,7 +14,7 @@ from alkahest.compile.batches import Batch
 from alkahest.compile.columns import as_array
 from alkahest.compile.direct import DirectPath
 from alkahest.compile.dispatch import CompileConfig
-from alkahest.compile.points import one_list, point, wrong_count
+from alkahest.compile.points import one_list, real_numbers, wrong_count
 from alkahest.compile.protocols import Kernel
 from alkahest.errors import ArityError, ArrayError, ConfigError, ShapeError
 from alkahest.expr.tape import Tape
@@ -37,6 +37,10 @@ class CompiledFn:
 
     It holds neither pool nor expressions, may be used from any thread, and pickles by its tape. Arithmetic follows
     IEEE 754: nan and infinities, no warnings. Results are NumPy arrays or Python floats.
+
+    A call takes one list or tuple of real numbers, or a one-dimensional array, and raises `ArityError` for another
+    number of them, `ArrayError` for what is no number, `DtypeError` for complex ones, `NumberOverflowError` for
+    integers beyond the range of floats.
 
     >>> from alkahest import ExprPool, compile_expr, sin
     >>> pool = ExprPool()
@@ -114,14 +118,16 @@ class CompiledFn:
 
     # -- one point
 
-    def __call__(self, *values: Any) -> float | list[float]:
+    def __call__(self, *values: Any, **named: Any) -> float | list[float]:
         """Return the value at one point, given as one list: `f([3.0, 0.0])`; a list of floats for several outputs."""
-        out = self._at(*values)
+        out = self._at(*values, **named)
         self.enter_c(self, self._at)
         return out
 
-    def _at(self, *values: Any) -> float | list[float]:
-        at = point(one_list(values, self.inputs), self.inputs)
+    def _at(self, *values: Any, **named: Any) -> float | list[float]:
+        if named:
+            raise ArityError(f"a point is given by no name such as {next(iter(named))}.", remedy="Write f([x, y]).")
+        at = real_numbers(one_list(values, self.inputs), self.inputs)
         if self._adapts:
             self._note(1)
         return (self._scalar or self._find_scalar())(at)
@@ -152,7 +158,7 @@ class CompiledFn:
 
     def _scalar_by_columns(self, *xs: Any) -> float | list[float]:
         alone = len(xs) == 1 and isinstance(xs[0], list | tuple)
-        out = Batch(point(xs[0] if alone else xs, self.inputs), self.dtype).run(self._kernel)
+        out = Batch(real_numbers(xs[0] if alone else xs, self.inputs), self.dtype).run(self._kernel)
         return float(out) if self.n_outputs == 1 else [float(v) for v in out]
 
     def enter_c(self, thing: Any, otherwise: Callable[..., Any], **form: bool) -> None:

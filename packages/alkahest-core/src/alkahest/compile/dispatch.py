@@ -21,6 +21,11 @@ class CompileConfig:
     "cpu", "cuda", "xla"; None is where the data lives, the host. `backend` names a tier. `fallback=False` forbids
     another tier than the one asked for. `dtype` is "f64" or "f32"; `contract` and `accuracy` as in `CompileOptions`.
     `adapt=True` lets a function that is called more often than expected move to a faster tier.
+
+    Raises `ConfigError` for a value that a setting cannot have.
+
+    >>> CompileConfig(expected_evals=1e6, backend="llvm", fallback=False).accuracy
+    '1ulp'
     """
 
     expected_evals: float | None = None
@@ -39,6 +44,9 @@ class CompileConfig:
                 f"expected_evals is {self.expected_evals!r}.",
                 remedy="Give the number of points, above 0, or None.",
             )
+        for name in ("fallback", "contract", "adapt"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}.", remedy="Give True or False.")
         self.options()
 
     def options(self) -> CompileOptions:

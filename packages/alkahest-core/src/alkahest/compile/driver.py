@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alkahest import settings
+from alkahest.base.collecting import no_collection
 from alkahest.compile.dispatch import LAST_RESORT, Candidate, CompileConfig, Features, Offer, plan
 from alkahest.compile.protocols import Backend, Kernel
 from alkahest.errors import AlkahestError, BackendUnavailableError, CompileError, ConfigError
@@ -19,6 +20,8 @@ LOADED = "loaded"  # what `Kernel.origin` says of code that was kept on disk
 
 _instances: dict[str, Backend | str] = {}
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child has no thread that would release it
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,8 @@ def compile_tape(tape: Tape, config: CompileConfig) -> Compilation:
     for candidate in candidates:
         if not candidate.usable:
             continue
-        kernel = _attempt(tape, config, infos[candidate.name], attempts)
+        with no_collection():
+            kernel = _attempt(tape, config, infos[candidate.name], attempts)
         if kernel is not None:
             compilation = Compilation(kernel, candidate.name, Explanation(candidate.name, candidates, tuple(attempts)))
             _report(tape, compilation)

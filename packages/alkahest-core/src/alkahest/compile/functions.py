@@ -8,6 +8,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 from alkahest.base import trees
+from alkahest.base.collecting import no_collection
 from alkahest.compile import driver
 from alkahest.compile.compiled import CompiledFn, Progress
 from alkahest.compile.dispatch import CompileConfig
@@ -92,8 +93,11 @@ def compile_expr(
     """Compile one expression, or a list of them, as a function of `inputs`.
 
     Settings are given as a `CompileConfig` or one by one (`expected_evals=1e6`, `backend="llvm"`). Dispatch picks the
-    tier; see `CompiledFn.explain`. Numbers count as constant expressions. Duplicate inputs, symbols that are no inputs
-    and symbols of another pool raise; settings that are none raise `ConfigError`.
+    tier; see `CompiledFn.explain`. Numbers count as constant expressions.
+
+    Raises `OperandError` for what is no expression, `DuplicateInputError`, `NotASymbolError`, `UnknownSymbolError` for
+    a symbol that is no input, `PoolMismatchError`, `ConfigError` for settings that are none, `BackendUnavailableError`
+    where `fallback=False` and the tier cannot run.
 
     >>> from alkahest import ExprPool
     >>> x, y = ExprPool().symbols("x y")
@@ -101,7 +105,8 @@ def compile_expr(
     [5.0, 6.0]
     """
     chosen = settings_of(config, settings)
-    return CompiledFn(linearize(*expressions(expr, inputs)), chosen)
+    with no_collection():
+        return CompiledFn(linearize(*expressions(expr, inputs)), chosen)
 
 
 def explain(
@@ -111,6 +116,8 @@ def explain(
     **settings: Any,
 ) -> Explanation:
     """Return which tier would run an expression, with every tier's prediction or reason, without compiling it.
+
+    Takes and raises what `compile_expr` does, but for `BackendUnavailableError`.
 
     >>> from alkahest import ExprPool
     >>> x = ExprPool().symbol("x")
@@ -181,6 +188,11 @@ def numpy_eval(f: CompiledFn | TracedFn, *xs: Any, out: NDArray[Any] | None = No
     also takes `out`, which may be an input or a memory map. `progress=True` draws a bar, a function is called with
     how many points are done and how many there are. An interrupt is heeded between pieces.
 
+    The dtype is float64, or float32 where `f` was compiled so; the shape is that of the broadcast inputs. Raises
+    `ArityError` for another number of arrays, `ShapeError` for shapes that do not broadcast and for an `out` of another
+    shape or dtype, `ArrayError` for what holds no numbers, `DtypeError` for complex ones, `OperandError` for an `f`
+    that is no compiled function, `ConfigError` for a wrong `progress`.
+
     >>> from alkahest import ExprPool, compile_expr
     >>> x = ExprPool().symbol("x")
     >>> numpy_eval(compile_expr(x**2, [x]), [1.0, 2.0])
@@ -193,6 +205,8 @@ def numpy_eval_par(
     f: CompiledFn | TracedFn, *xs: Any, out: NDArray[Any] | None = None, progress: Progress = False
 ) -> Any:
     """Do what `numpy_eval` does on all cores, where the kernel releases the GIL; the values are the same.
+
+    Raises what `numpy_eval` raises.
 
     >>> from alkahest import ExprPool, compile_expr
     >>> x = ExprPool().symbol("x")

@@ -8,8 +8,8 @@ from typing import Any
 import alkahest.prims.standard  # noqa: F401  # pyright: ignore[reportUnusedImport] - declares the rules of core
 from alkahest.base.rules import impl_rules
 from alkahest.compile.columns import column_view
+from alkahest.compile.points import real_numbers
 from alkahest.compile.protocols import DTYPES, Column, CompileOptions
-from alkahest.errors import ArityError
 from alkahest.expr.tape import Tape
 from alkahest.plugins.manager import load_primitives
 from alkahest.prims.scalar import Implementation
@@ -64,28 +64,24 @@ class InterpreterKernel:
 
     def scalar(self, *xs: Any) -> float | list[float]:
         """Evaluate one point given as one list or as numbers."""
-        out = self.point(xs[0] if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs)
+        alone = len(xs) == 1 and isinstance(xs[0], list | tuple)
+        out = self.point(real_numbers(xs[0] if alone else xs, self._tape.inputs))
         return out[0] if len(out) == 1 else out
 
-    def point(self, values: Sequence[Any]) -> list[float]:
-        """Return the outputs at one point."""
-        if len(values) != self.n_inputs:
-            raise ArityError(
-                f"this compiled function takes {self.n_inputs} input(s) and was called with {len(values)}.",
-                remedy="Pass one value per symbol.",
-            )
+    def point(self, values: Sequence[float]) -> list[float]:
+        """Return the outputs at one point, of as many floats as there are inputs."""
         if self._itemsize == 4:
             return self._point_in_single_precision(values)
-        slots = [float(v) for v in values]
-        slots += self._tape.consts
+        slots = [*values, *self._tape.consts]
         for run, instr in zip(self._numbers, self._tape.instrs, strict=True):
             slots.append(run(*[slots[a] for a in instr.args]))
         return [float(slots[o]) for o in self._tape.outputs]
 
-    def _point_in_single_precision(self, values: Sequence[Any]) -> list[float]:
+    def _point_in_single_precision(self, values: Sequence[float]) -> list[float]:
         import numpy as np
 
-        point = np.array([float(v) for v in values], dtype=np.float32)
+        with np.errstate(all="ignore"):  # beyond single precision: infinite
+            point = np.array(values, dtype=np.float32)
         out = np.empty(self.n_outputs, dtype=np.float32)
         columns = [(point.ctypes.data + 4 * k, 0) for k in range(self.n_inputs)]
         self.call_columns(1, columns, [(out.ctypes.data + 4 * k, 4) for k in range(self.n_outputs)])

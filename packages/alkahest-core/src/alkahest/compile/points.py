@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from numbers import Complex, Real
 from typing import Any
 
@@ -21,10 +21,10 @@ def one_list(values: Sequence[Any], inputs: Sequence[str]) -> Any:
     return []
 
 
-def point(values: Any, inputs: Sequence[str]) -> list[float]:
+def real_numbers(values: Any, inputs: Sequence[str]) -> list[float]:
     """Return the numbers of one list, tuple or array, one per input, as floats."""
     try:
-        if isinstance(values, Set | str | bytes):
+        if isinstance(values, Mapping | Set | str | bytes):
             raise TypeError
         found: list[Any] = list(values)
     except TypeError:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SMALLEST = 32 << 20  # bytes: below, the allocators of common systems keep their pages themselves
+SMALLEST = 6 << 20  # bytes: such results are written past the caches, so it does not matter that this is in none
 _ALIGNMENT = 64  # a cache line, and the widest vector
 
 

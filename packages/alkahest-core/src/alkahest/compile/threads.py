@@ -25,7 +25,7 @@ class _Task:
     """A call in a helper's thread. Whoever claims it first decides: the helper carries it out, the caller cancels."""
 
     def __init__(self, run: Callable[[], object]) -> None:
-        self._run = run
+        self._run: Callable[[], object] | None = run
         self._claim = threading.Lock()
         self._finished = threading.Lock()
         self._finished.acquire()
@@ -33,11 +33,18 @@ class _Task:
         self.error: BaseException | None = None
 
     def carry_out(self) -> None:
-        if self._claim.acquire(blocking=False):
+        run = self._run
+        if run is not None and self._claim.acquire(blocking=False):
             try:
-                self._run()
+                run()
             except BaseException as error:  # raised again in the caller's thread
                 self.error = error
+
+    def cancel(self) -> None:
+        """Let the task not begin any more, nor hold what it would have worked on; one that has begun goes on."""
+        if self._claim.acquire(blocking=False):
+            self._over = True
+            self._run = None
 
     def finish(self) -> None:
         self._over = True
@@ -45,8 +52,7 @@ class _Task:
 
     def wait(self) -> None:
         """Wait for the end, or cancel what has not begun; to be called again after an interrupt."""
-        if self._claim.acquire(blocking=False):
-            self._over = True
+        self.cancel()
         while not self._over:
             self._finished.acquire()
 
@@ -122,6 +128,8 @@ def run_together(run: Callable[[], Result], threads: int, is_over: Callable[[], 
         _finish(tasks)  # they still write into the caller's arrays
         raise
     if is_over is not None and is_over():
+        for task in tasks:
+            task.cancel()
         return result
     _finish(tasks)
     for task in tasks:

@@ -384,7 +384,11 @@ def jit(f: TracedFn, config: CompileConfig | None = None) -> Any:
     """Return `f` compiled to native code at its first call, for scalars as for arrays.
 
     Works on traced functions and on what `grad`, `jacobian`, `hessian` and `value_and_grad` return. Without a native
-    backend it runs on what there is; `.explain()` tells.
+    backend it runs on what there is; `.explain()` tells. Numbers give floats; arrays, broadcast, give arrays of float64
+    (or of the `dtype` in `config`).
+
+    Raises `TraceError` for what is no traced function, `ConfigError` for a wrong `config`; calls raise what those of
+    `f` do.
 
     >>> import alkahest
     >>> f = jit(alkahest.trace_fn(lambda x, y: x * y, alkahest.ExprPool()))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
+from alkahest.base.once import once
 from alkahest.fitting.strd import StrdProblem
 
 CERTIFIED_DIGITS = 11.0
@@ -76,7 +76,7 @@ class FitResult:
         """The estimates, in the order of the problem's parameters."""
         return tuple([p.value for p in self.parameters])
 
-    @cached_property
+    @once
     def worst(self) -> Figure | None:
         """The parameter with the fewest agreeing digits; None without certified values."""
         judged = [p for p in self.parameters if p.digits is not None]

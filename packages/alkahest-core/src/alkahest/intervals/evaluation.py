@@ -24,7 +24,8 @@ from alkahest.errors import (
 )
 from alkahest.expr.expression import Expr, number_like
 from alkahest.expr.pool import ExprPool
-from alkahest.expr.tape import Tape, linearize
+from alkahest.expr.tape import Tape, linearize, literal_float, rounded_literal
+from alkahest.expr.traversal import reachable
 from alkahest.intervals.interval import Interval, Reals, Truths
 from alkahest.intervals.table import IntervalRule, interval_rules
 
@@ -65,8 +66,9 @@ def interval_eval(f: Any, boxes: Mapping[Any, Any] | Sequence[Any]) -> Any:
     common shape, else floats.
 
     Every value that `f` takes on a box lies between lo and hi: its exact value, and the one that is computed operation
-    by operation in double precision on any tier. Sums, products, quotients and square roots are rounded outwards to
-    the next float, other functions by their error and a few ulps.
+    by operation in double precision, as every tier does with `contract=False`. Sums, products, quotients and square
+    roots are rounded outwards to the next float, other functions by their error and a few ulps. Exact constants that
+    are no floats, 1/10 or pi, are enclosed as well; those of a `compile_expr` are floats already.
 
     Where `f` is not defined on the whole box, the enclosure is that of the points where it is, nan if there is none.
     `result.defined` is True, or an array, where `f` is surely defined and a number on the whole box; where it is
@@ -86,7 +88,7 @@ def interval_eval(f: Any, boxes: Mapping[Any, Any] | Sequence[Any]) -> Any:
     """
     tape, bounds = tape_and_bounds(f, boxes)
     shape, arrays = _broadcast(tape, bounds)
-    found = evaluate(tape, arrays)
+    found = evaluate(tape, arrays, _rounded_constants(f, boxes))
     enclosures = [_enclosure(e, shape) for e in found]
     function = isinstance(f, TracedFn | CompiledFn) and len(enclosures) == 1
     return enclosures[0] if function or isinstance(f, Expr) or number_like(f) else enclosures
@@ -96,6 +98,20 @@ def _enclosure(e: Interval, shape: tuple[int, ...]) -> Enclosure:
     if not shape:
         return Enclosure(float(e.lo[0]), float(e.hi[0]), bool(e.defined[0]))
     return Enclosure(e.lo.reshape(shape), e.hi.reshape(shape), e.defined.reshape(shape))
+
+
+def _rounded_constants(f: Any, boxes: Any) -> frozenset[float]:
+    """Return the floats that stand for other numbers in the tape of `f`: rationals, long integers, pi."""
+    if isinstance(f, CompiledFn):
+        return frozenset()
+    outputs = (
+        f.program.outputs if isinstance(f, TracedFn) else expressions(f, [k for k in boxes if isinstance(k, Expr)])[0]
+    )
+    if not outputs:
+        return frozenset()
+    pool = outputs[0].pool
+    used = reachable(pool, [o.id for o in outputs])
+    return frozenset([literal_float(pool, i) for i in used if rounded_literal(pool, i)])
 
 
 # ------------------------------------------------------------------------------------------------- what is given
@@ -202,10 +218,15 @@ def _broadcast(tape: Tape, bounds: list[Any]) -> tuple[tuple[int, ...], list[tup
 # ------------------------------------------------------------------------------------------------- evaluation
 
 
-def evaluate(tape: Tape, boxes: Sequence[tuple[Reals, Reals]]) -> list[Interval]:
-    """Return the enclosures of a tape's outputs over boxes: flat arrays (lo, hi) of one length per input."""
+def evaluate(
+    tape: Tape, boxes: Sequence[tuple[Reals, Reals]], rounded: frozenset[float] = frozenset()
+) -> list[Interval]:
+    """Return the enclosures of a tape's outputs over boxes: flat arrays (lo, hi) of one length per input.
+
+    `rounded` are the constants that stand for numbers next to them.
+    """
     n = len(boxes[0][0]) if boxes else 1
-    plan = _Plan(tape)
+    plan = _Plan(tape, rounded)
     parts = [
         plan.run([(lo[start : start + BLOCK], hi[start : start + BLOCK]) for lo, hi in boxes], min(BLOCK, n - start))
         for start in range(0, max(n, 1), BLOCK)
@@ -218,7 +239,7 @@ def evaluate(tape: Tape, boxes: Sequence[tuple[Reals, Reals]]) -> list[Interval]
 class _Plan:
     """A tape with the rule of each instruction, and which slots are read for the last time by it."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, rounded: frozenset[float]) -> None:
         rules = _rules(tape)
         last = {a: k for k, instr in enumerate(tape.instrs) for a in instr.args}
         for slot in tape.outputs:
@@ -227,6 +248,7 @@ class _Plan:
         for slot, k in last.items():
             dead.setdefault(k, []).append(slot)
         self.tape = tape
+        self.rounded = rounded
         self.steps = [(rules[i.op], i.args, dict(i.params), dead.get(k, [])) for k, i in enumerate(tape.instrs)]
 
     def run(self, boxes: list[tuple[Reals, Reals]], n: int) -> list[Interval]:
@@ -234,8 +256,8 @@ class _Plan:
         everywhere: Truths = np.ones(n, np.bool_)
         slots: list[Any] = [Interval(lo, hi, everywhere) for lo, hi in boxes]
         for c in self.tape.consts:
-            value = np.full(n, c)
-            slots.append(Interval(value, value, everywhere if not math.isnan(c) else ~everywhere))
+            lo, hi = (math.nextafter(c, -math.inf), math.nextafter(c, math.inf)) if c in self.rounded else (c, c)
+            slots.append(Interval(np.full(n, lo), np.full(n, hi), everywhere if not math.isnan(c) else ~everywhere))
         with np.errstate(all="ignore"):
             for rule, args, params, dead in self.steps:
                 slots.append(rule(*[slots[a] for a in args], **params))

@@ -22,6 +22,7 @@ from alkahest.machine.progress import reporting
 Report = Callable[[int, int], None]
 METHODS = ("prune", "brute")
 _BAND = 1 << 20  # pixels that are computed before progress is told
+_MOST_PIXELS = 1 << 40  # a byte each
 _PIXELS_EXPECTED = 1e6
 
 
@@ -88,12 +89,17 @@ class Shape:
 
         A pixel stands for its centre, and is False where the function is zero, positive or nan there. `progress=True`
         draws a bar; a function is told the pixels done and their number. Raises `ShapeError` for a size that is no two
-        positive integers.
+        positive integers, or more pixels than there is memory for.
         """
         width, height = _checked_size(size)
         xs, ys = _centres(self._ranges[0], width), _centres(self._ranges[1], height)[::-1]
         with reporting("pixels" if progress is True else progress or None) as report:
-            return self._renderer.below_zero(xs, np.ascontiguousarray(ys), report)
+            try:
+                return self._renderer.below_zero(xs, np.ascontiguousarray(ys), report)
+            except MemoryError:
+                raise ShapeError(
+                    f"there is no memory for {width} x {height} pixels.", remedy="Draw the picture in parts."
+                ) from None
 
 
 def inside(
@@ -108,7 +114,7 @@ def inside(
 ) -> Truths:
     """Return where `f` is below zero, as a picture of `size` (width, height): an array of bool, shape (height, width).
 
-    It is `Shape(f, axes, …).picture(size, …)`; see there.
+    It is `Shape(f, axes, …).picture(size, …)`; see there, also for what is raised.
 
     >>> from alkahest import ExprPool
     >>> x, y = ExprPool().symbols("x y")
@@ -159,7 +165,10 @@ def _checked_size(size: Any) -> tuple[int, int]:
     numbers = tuple(cast("Sequence[Any]", size)) if isinstance(size, Sequence) else ()
     if len(numbers) != 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in numbers):
         raise ShapeError(f"the size of a picture cannot be {size!r}.", remedy="Pass (width, height), both above 0.")
-    return int(numbers[0]), int(numbers[1])
+    width, height = map(int, numbers)
+    if width * height > _MOST_PIXELS:
+        raise ShapeError(f"{width} x {height} pixels are too many for any memory.", remedy="Draw the picture in parts.")
+    return width, height
 
 
 def _restricted(tape: Tape, ranged: list[int], fixed: dict[int, float]) -> Tape:

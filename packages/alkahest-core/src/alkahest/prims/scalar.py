@@ -104,7 +104,8 @@ def _entry_by_entry(number: Number) -> Callable[..., Any]:
         import numpy as np
 
         out = np.frompyfunc(lambda *v: number(*[float(e) for e in v]), len(xs), 1)(*xs)
-        return np.asarray(out, dtype=np.float64)
+        kind = np.result_type(*xs)
+        return np.asarray(out, dtype=kind if kind.kind == "f" else np.float64)
 
     return run
 

@@ -97,6 +97,8 @@ def _step(op: str, args: list[Expected], ulps: float, dtype: str) -> Expected:
     allowed = 0.0
     if any(a.allowed for a in args):
         allowed = max(_distance(value, run(*corner)) for corner in _corners(args))
+    if op == "copysign" and math.isnan(values[1]):
+        allowed = math.inf  # IEEE 754 does not say which sign a nan has
     if op in _EITHER_ZERO and value == 0.0 and all(v == 0.0 for v in values):
         allowed = max(allowed, math.ulp(0.0))
     if math.isfinite(value) and ulps:

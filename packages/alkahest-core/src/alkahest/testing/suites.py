@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 DTYPES = {"f64": "float64", "f32": "float32"}
 CANARY = -123456.75
+# With `contract=True` a product may be fused and then is not rounded, sums may be added up in another order, and a
+# quotient may be a product with a reciprocal, which has two roundings more.
+CONTRACTED = {"mul": 1.0, "add": 1.0, "sub": 1.0, "div": 2.0}
 # x*y + x and x - y: correctly rounded without contraction, so that every backend gives NumPy's bits.
 EXACT = Tape(("x", "y"), (), (Instr("mul", (0, 1)), Instr("add", (2, 0)), Instr("sub", (0, 1))), (3, 4))
 
@@ -42,7 +45,8 @@ class BackendSuite:
             info = plugin.alkahest_backends()[0]
 
     `max_ulps` is how far a function may be off; functions that are hard to compute (`oracle.HARD`) are allowed
-    more, arithmetic, roundings and comparisons nothing. `op_ulps` gives single primitives another allowance.
+    more, roundings and comparisons nothing, and arithmetic only what `contract=True` permits. `op_ulps` gives single
+    primitives another allowance.
     `deviations` names primitives whose special values (nan, infinities, signed zeros, the largest and smallest
     numbers) differ from IEEE 754, with the reason; one that does not differ after all fails. `flushes_denormals`
     leaves denormal numbers out. `batch_invariant` asks for the same bits alone and in a batch of any length.
@@ -105,8 +109,8 @@ class BackendSuite:
                 return self.op_ulps[op]
             if op in SELECTIONS:
                 return 0.0
-            if op in CORRECTLY_ROUNDED:  # a product that is fused is not rounded
-                return 1.0 if dtype == "f32" or (contract and op == "mul") else 0.0
+            if op in CORRECTLY_ROUNDED:
+                return max(1.0 if dtype == "f32" else 0.0, CONTRACTED.get(op, 0.0) if contract else 0.0)
             return max(self.max_ulps, HARD.get(op, 0.0))
 
         return allowance

@@ -58,23 +58,31 @@ class _Assembler:
     def program(self) -> Program:
         """Write all records."""
         records, words, constant, codes = self.records, self.words, self.constant, self.codes
-        last, free, columns = self.last, self.free, self.columns
+        last, free, columns, groups = self.last, self.free, self.columns, self.groups.at
         for at, instr in enumerate(self.tape.instrs, self.base):
             if last[at] < 0:
                 continue
             op, args, params = instr
-            if len(args) != 2 or params:
+            if len(args) == 2 and not params:  # most instructions; this is `_write` for them, in half the time
+                a, b = args
+                code = codes.get((op, constant[a], constant[b])) or self._code(instr)
+                one, two = words[a], words[b]
+                if last[a] == at:
+                    last[a] = 0
+                    free.append(one)
+                if last[b] == at:
+                    free.append(two)
+                words[at] = place = columns[at] if at in columns else free.pop() if free else self._new_place()
+                records += (code, place, one, two)
+            elif len(args) == 3 and not params and at not in groups:  # the same for multiply-adds
+                a, b, c = args
+                code = codes.get((op, constant[a], constant[b], constant[c])) or self._code(instr)
+                operands = words[a], words[b], words[c]
+                self._release(at, args)
+                words[at] = place = columns[at] if at in columns else free.pop() if free else self._new_place()
+                records += (code, place, *operands)
+            else:
                 self._write(at, instr)
-                continue
-            a, b = args  # most instructions; what follows is `_write` for them
-            code = codes.get((op, constant[a], constant[b])) or self._code(instr)
-            records += (code, 0, words[a], words[b])
-            if last[a] == at:
-                last[a] = 0
-                free.append(words[a])
-            if last[b] == at:
-                free.append(words[b])
-            words[at] = records[-3] = columns[at] if at in columns else free.pop() if free else self._new_place()
         self._copy_outputs()
         records.append(HALT)
         n_in, n_out = len(self.tape.inputs) * self.values, len(self.tape.outputs) * self.values
@@ -166,14 +174,12 @@ def _last_reads(tape: Tape) -> list[int]:
     last = [-1] * tape.n_slots
     for slot in tape.outputs:
         last[slot] = _TO_THE_END
-    at = tape.n_slots
-    for _, args, _ in reversed(tape.instrs):
-        at -= 1
+    n = len(tape.inputs) + len(tape.consts)
+    for at, instr in zip(range(tape.n_slots - 1, n - 1, -1), reversed(tape.instrs), strict=True):
         if last[at] >= 0:
-            for a in args:
+            for a in instr[1]:
                 if last[a] < 0:
                     last[a] = at
-    n = len(tape.inputs) + len(tape.consts)
     last[:n] = [_TO_THE_END] * n
     return last
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alkahest.extend import CompileOptions, Tape
 from alkahest_llvm.blocks.kernel import BlockKernel
-from alkahest_llvm.emitting.codegen import missing_ops
+from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.loading import engine
 from alkahest_llvm.targets import host_target
 

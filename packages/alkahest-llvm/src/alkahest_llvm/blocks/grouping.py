@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from alkahest.extend import Instr, Tape
+from alkahest_llvm.optimising.pairing import PAIRS
 
 LONGEST_CHAIN = 8  # multiply-adds
 
@@ -38,11 +39,11 @@ def find_groups(tape: Tape, last: list[int]) -> Groups:
     `last` says where each slot is read last, -1 for a slot that nothing needs. It is changed where groups read slots
     elsewhere than the tape does.
 
-    Sine and cosine of one argument share most of their work. In the multiply-adds of a Horner scheme memory takes
+    Sine and cosine of one argument are results of one kernel. In the multiply-adds of a Horner scheme memory takes
     longer than arithmetic, unless the sum stays in a register.
     """
     groups = Groups()
-    if {"sin", "cos"} <= tape.ops:
+    if "sin.pair" in tape.ops:
         _add_pairs(groups, tape, last)
     if "fma" in tape.ops and tape.consts:
         _add_chains(groups, tape, last)
@@ -52,13 +53,14 @@ def find_groups(tape: Tape, last: list[int]) -> Groups:
 def _add_pairs(groups: Groups, tape: Tape, last: Sequence[int]) -> None:
     first: dict[tuple[str, int], int] = {}
     for at, (op, args, _) in enumerate(tape.instrs, len(tape.inputs) + len(tape.consts)):
-        if op not in ("sin", "cos") or last[at] < 0:
+        if op not in PAIRS.values() or last[at] < 0:
             continue
-        other = first.pop(("cos" if op == "sin" else "sin", args[0]), None)
+        partner = "cos.pair" if op == "sin.pair" else "sin.pair"
+        other = first.pop((partner, args[0]), None)
         if other is None:
             first[op, args[0]] = at
         else:
-            steps = tuple([Instr(name, (0,)) for name in (("cos", "sin") if op == "sin" else ("sin", "cos"))])
+            steps = Instr(partner, (0,)), Instr(op, (0,))
             groups.at[other] = Group(steps, args, (1, 2), (other, at))
             groups.done.add(at)
 
@@ -109,7 +111,15 @@ def _readers(tape: Tape) -> list[int]:
 def _chain(tape: Tape, chain: Sequence[int]) -> Group:
     instrs = [tape.instrs[at - len(tape.inputs) - len(tape.consts)] for at in chain]
     total, x, _ = instrs[0].args
-    n = 2 + len(chain)  # operands: the sum, x, the constants
-    sums = [0, *range(n, n + len(chain))]
-    steps = tuple([Instr("fma", (before, 1, 2 + k)) for k, before in enumerate(sums[:-1])])
-    return Group(steps, (total, x, *[i.args[2] for i in instrs]), (sums[-1],), (chain[-1],))
+    steps, result = chain_steps(len(chain))
+    return Group(steps, (total, x, *[i.args[2] for i in instrs]), (result,), (chain[-1],))
+
+
+def chain_steps(length: int) -> tuple[tuple[Instr, ...], int]:
+    """Return multiply-adds, of which each but the first adds to the one before, and the slot of the last.
+
+    Their operands are the sum, what it is multiplied by, and the constants.
+    """
+    n = 2 + length
+    sums = [0, *range(n, n + length)]
+    return tuple([Instr("fma", (before, 1, 2 + k)) for k, before in enumerate(sums[:-1])]), sums[-1]

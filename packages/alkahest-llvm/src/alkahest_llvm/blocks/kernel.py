@@ -5,10 +5,9 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
-from alkahest.extend import ArityError, CompileOptions, Tape
+from alkahest.extend import ArityError, CompileOptions, Tape, once
 from alkahest_llvm.blocks.assembler import assemble
 from alkahest_llvm.blocks.forms import Setting
 from alkahest_llvm.blocks.kernels import KernelSet, kernel_set
@@ -69,7 +68,7 @@ class BlockKernel:
         if self._drive(n, table, *self._constants):
             raise MemoryError("no memory for the blocks of a batch")
 
-    @cached_property
+    @once
     def arrays(self) -> Any:
         """C functions of a result and inputs that are NumPy arrays; see `array_functions`."""
         from alkahest_llvm.loading.array_entry import array_functions
@@ -87,7 +86,7 @@ class BlockKernel:
             context=code.context,
         )
 
-    @cached_property
+    @once
     def scalar(self) -> Any:
         """A C function that takes a list or tuple of numbers, or the numbers; made the first time it is read.
 

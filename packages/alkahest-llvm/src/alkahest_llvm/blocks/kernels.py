@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from alkahest_llvm.blocks.forms import Form, Setting
+from alkahest_llvm.blocks.usual import usual_forms
 from alkahest_llvm.blocks.writing import LookedAtError, write_kernel
 from alkahest_llvm.emitting.module_text import KernelStyle, ModuleText
 from alkahest_llvm.loading import engine, library
@@ -30,6 +31,7 @@ class KernelSet:
         self._symbols: dict[Form, str] = {}
         self._open: set[Form] = set()  # whose rules look at no constant
         self._special: dict[tuple[Form, tuple[str | None, ...]], Form] = {}
+        self._usual: dict[str, Form] | None = None  # by symbol, once they are asked for
 
     def addresses(self, forms: Sequence[Form]) -> list[int]:
         """Return the addresses of kernels; those that are not in this process yet are loaded at one go."""
@@ -105,18 +107,30 @@ class KernelSet:
         return "inline" if self.setting.blocks else "call"
 
     def _load(self, missing: dict[str, Form]) -> None:
-        units = [self._unit(symbol, form) for symbol, form in missing.items()]
+        if self._usual is None:
+            self._usual = {self._symbol(form): form for form in usual_forms(self.setting.arithmetic)}
+        wanted: dict[str, Form] = {}
+        units: list[Unit] = []
+        if not self._usual.keys().isdisjoint(missing):
+            units.append(self._unit(self._usual))
+            wanted.update(self._usual)
+        others = {symbol: form for symbol, form in missing.items() if symbol not in wanted}
+        units += [self._unit({symbol: form}) for symbol, form in others.items()]
         imports = library.addresses({kernel for unit in units for kernel in unit.imports})
-        code = engine.link([unit.code for unit in units], list(missing), imports)
-        self._loaded.update({symbol: _Loaded(code[symbol], code) for symbol in missing})
+        code = engine.link([unit.code for unit in units], [*wanted, *others], imports)
+        self._loaded.update({symbol: _Loaded(code[symbol], code) for symbol in (*wanted, *others)})
 
-    def _unit(self, symbol: str, form: Form) -> Unit:
+    def _unit(self, forms: dict[str, Form]) -> Unit:
+        """Return kernels by symbol as one object."""
+
         def compile_now() -> Unit:
             module = ModuleText(self._style)
-            write_kernel(module, symbol, form, self.setting)
-            return Unit(engine.compile_object(str(module), LEVEL), symbol, tuple(sorted(module.imports)))
+            for symbol, form in forms.items():
+                write_kernel(module, symbol, form, self.setting)
+            code = engine.compile_object(str(module), LEVEL)
+            return Unit(code, imports=tuple(sorted(module.imports)))
 
-        return kept(f"{symbol} machine {engine.machine()} sources {sources()}", compile_now)
+        return kept(f"{' '.join(forms)} machine {engine.machine()} sources {sources()}", compile_now)
 
 
 def kernel_set(setting: Setting) -> KernelSet:

@@ -101,13 +101,12 @@ class _Writer:
         if self.form.constant[k]:
             numbers: list[Value] = [self._constant(k)] * values
         else:
-            numbers = [self._load(pointer, k) for pointer in self.pointers()]
+            numbers = [self._load(pointer) for pointer in self.pointers()]
         return numbers[0] if values == 1 else tuple(numbers)
 
     def steps(self, slots: list[Any]) -> None:
         """Write the steps and append what they compute to the slots."""
         form, builder = self.form, self.builder
-        builder.readers_of = lambda slot: frozenset([step.op for step in form.steps if slot in step.args])
         for step, rule in zip(form.steps, form.rules, strict=True):
             slots.append(rule(builder, *[slots[a] for a in step.args], **dict(step.params)))
 
@@ -147,11 +146,9 @@ class _Writer:
         self.builder.lines.append(f"  {name} = getelementptr i8, ptr {pointer}, i64 %i")
         return name
 
-    def _load(self, pointer: str, slot: int) -> Value:
+    def _load(self, pointer: str) -> Value:
         at = self._current(pointer)
-        value = self.builder.emit(self.setting.real, f"load {self.vector}, ptr {at}, align {self.align}")
-        self.builder.slot_of[value.ref] = slot
-        return value
+        return self.builder.emit(self.setting.real, f"load {self.vector}, ptr {at}, align {self.align}")
 
     def _constant(self, k: int) -> Constant:
         w, real, lanes = self.words, self.setting.real, self.setting.lanes

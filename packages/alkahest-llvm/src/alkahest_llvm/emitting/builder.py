@@ -23,7 +23,8 @@ Number: TypeAlias = "Value | float | int"
 _SUFFIX = {"double": "f64", "float": "f32", "i64": "i64", "i32": "i32", "i128": "i128", "i1": "i1"}
 _FLOATS = ("double", "float")
 _DOUBLE, _WORD = struct.Struct("<d"), struct.Struct("<Q")
-RARELY = 90001  # the number of the metadata of branches that are rarely taken, out of the way of a caller's own
+# Numbers of metadata, out of the way of a caller's own: branches that are rarely taken, stores past the caches.
+RARELY, STREAMED = 90001, 90002
 _FLOAT_COMPARISON = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 _INTEGER_COMPARISON = {"lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge", "eq": "eq", "ne": "ne"}
 
@@ -39,6 +40,11 @@ def literal(number: float | int, kind: str) -> str:
     size = 32 if kind == "i32" else 64
     bits = int(number) & ((1 << size) - 1)
     return str(bits - (1 << size) if bits >> (size - 1) else bits)
+
+
+def _lanes_from(first: int, count: int) -> str:
+    """Return as LLVM writes it which lanes a shuffle takes."""
+    return f"<{count} x i32> <{', '.join([f'i32 {k}' for k in range(first, first + count)])}>"
 
 
 def round_to_single(number: float) -> float:
@@ -170,9 +176,7 @@ class Builder:
         self.lines: list[str] = []
         self.memo: dict[Any, Any] = {}
         self.block = "entry"
-        # What the code generator knows of the tape: the slot of a value, and the ops that read a slot.
-        self.slot_of: dict[str, int] = {}
-        self.readers_of: Callable[[int], frozenset[str]] = lambda _: frozenset()
+        self.multiplies_root: Callable[[], bool] | None = None  # asked at each square root
         self._count = 0
         vector = "{}" if width == 1 else f"<{width} x {{}}>"
         self.types = {kind: vector.format(kind) for kind in _SUFFIX}
@@ -228,6 +232,28 @@ class Builder:
         """Return `value` in the tape's real type, rounded where that is single precision."""
         return self.convert("fptrunc", value, self.real)
 
+    def in_pieces(self, lanes: int, function: Callable[[Value], Value], x: Value) -> Value:
+        """Return the values of a function that is written for `lanes` lanes, of which this builder has a multiple."""
+        if self.width == lanes:
+            return function(x)
+        inner = Builder(self.module, lanes, real=self.real, accuracy=self.accuracy, contract=self.contract)
+        inner.lines, inner._count = self.lines, self._count
+        wide, kind = self.types[x.kind], x.kind
+        results: list[str] = []
+        for first in range(0, self.width, lanes):
+            part = inner.emit(kind, f"shufflevector {wide} {x.ref}, {wide} poison, {_lanes_from(first, lanes)}")
+            results.append(function(part).ref)
+        while len(results) > 1:
+            size = self.width // len(results)
+            pairs = zip(results[::2], results[1::2], strict=True)
+            typed = f"<{size} x {kind}>"
+            results = [
+                inner.emit(kind, f"shufflevector {typed} {a}, {typed} {b}, {_lanes_from(0, 2 * size)}").ref
+                for a, b in pairs
+            ]
+        self._count = inner._count
+        return Value(self, kind, results[0])
+
     # truth values
 
     def boolean(self, condition: Value) -> Value:
@@ -268,11 +294,6 @@ class Builder:
         if any(a.kind == "float" for a in args):
             results = tuple([self.as_real(r) for r in results])
         return results
-
-    def consumers(self, value: Value) -> frozenset[str]:
-        """Return the names of the tape's ops that read `value`: a rule may serve two of them at once."""
-        slot = self.slot_of.get(value.ref)
-        return frozenset() if slot is None else self.readers_of(slot)
 
     def start_block(self, label: str) -> None:
         """Begin a basic block; what follows goes there."""

@@ -10,17 +10,16 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from alkahest.extend import CompileError, RuleTable, lowering_rules, prim_by_name
+from alkahest.extend import CompileError, RuleTable, Tape, lowering_rules, prim_by_name
 from alkahest_llvm.emitting import operations as ir
 from alkahest_llvm.emitting.builder import Builder, Value
 from alkahest_llvm.emitting.operations import select
-from alkahest_llvm.vecmath.integer_power import plain_power, twofold_power
+from alkahest_llvm.vecmath import LARGEST_POLYGAMMA_ORDER
+from alkahest_llvm.vecmath.fast import FAST_KERNELS
 
 Rule = Callable[..., Value]
 _lock = threading.Lock()
 
-LARGEST_PRODUCT_POWER = 4  # up to here powers are products, each rounded
-POLYGAMMA_ORDERS = (0, 1, 2, 3)
 LARGEST_SQUARED_POWER = 64  # up to here repeated squaring, beyond the general power
 
 
@@ -29,24 +28,18 @@ def _relation(name: str) -> Rule:
 
 
 def _kernel(name: str) -> Rule:
-    return lambda b, *xs: b.kernel(name, *xs)
-
-
-def _sin(b: Builder, x: Value) -> Value:
-    if _fast_will_do(b):
-        return b.kernel("sin_fast", x)
-    return b.kernels("sincos", x)[0] if "cos" in b.consumers(x) else b.kernel("sin", x)
-
-
-def _cos(b: Builder, x: Value) -> Value:
-    if _fast_will_do(b):
-        return b.kernel("cos_fast", x)
-    return b.kernels("sincos", x)[1] if "sin" in b.consumers(x) else b.kernel("cos", x)
+    """Return the rule of a function: its kernel, or the faster one where that is exact enough."""
+    fast = FAST_KERNELS.get(name, name)
+    return lambda b, *xs: b.kernel(fast if _fast_will_do(b) else name, *xs)
 
 
 def _fast_will_do(b: Builder) -> bool:
-    """Return whether 2 ulp of a double are enough: rounded to single precision they vanish."""
+    """Return whether 4 ulp of a double are enough: rounded to single precision they vanish."""
     return b.accuracy == "4ulp" or b.real == "float"
+
+
+def _pair(result: int) -> Rule:
+    return lambda b, x: b.kernels("sincos_pair", x)[result]
 
 
 def _sign(b: Builder, x: Value) -> Value:
@@ -64,43 +57,23 @@ def _power(b: Builder, x: Value, y: Value) -> Value:
     exponent = y.number
     if exponent is None or not abs(exponent) <= LARGEST_SQUARED_POWER:
         return b.kernel("pow", x, y)
+    from alkahest_llvm.vecmath import integer_power, root_power  # code that is loaded from disk needs neither
+
     if exponent == int(exponent):
-        return _integer_power(b, x, int(exponent))
-    if exponent in (0.5, 1.5, 2.5, -0.5, -1.5):
-        return _half_integer_power(b, x, exponent)
+        return integer_power.integer_power(x, int(exponent))
+    if exponent in root_power.EXPONENTS:
+        return root_power.root_power(x, exponent)
     return b.kernel("pow", x, y)
 
 
-def _integer_power(b: Builder, x: Value, n: int) -> Value:
-    """Return x^n: n/2 ulp at most for 1 <= n <= 4, beyond and for negative n below 0.6 ulp."""
-    if n == 0:
-        return b.constant(1.0)
-    if n == -1:
-        return 1.0 / x
-    if 1 <= n <= LARGEST_PRODUCT_POWER:
-        return plain_power(x, n)
-    if b.real == "double":
-        return twofold_power(x, n)
-    wide = b.as_double(x)  # the products' errors vanish when the result is rounded to single precision
-    return b.as_real(plain_power(wide if n > 0 else 1.0 / wide, abs(n)))
-
-
-def _half_integer_power(b: Builder, x: Value, exponent: float) -> Value:
-    """Return x^(n + 1/2) from the square root, with what pow makes of -0 and of -inf; error below 2 ulp."""
-    root = select(ir.equal(x, float("-inf")), float("inf"), ir.sqrt(x) + 0.0)
-    if exponent == 0.5:
-        return root
-    if exponent == -0.5:
-        return 1.0 / root
-    if exponent == -1.5:
-        return ir.fabs(1.0 / x) / root  # neither part leaves the range of normal numbers before the result does
-    return root * (ir.fabs(x) if exponent == 1.5 else plain_power(x, 2))
+def _has_polygamma(order: float | None) -> bool:
+    return order is not None and 0 <= order <= LARGEST_POLYGAMMA_ORDER and order == int(order)
 
 
 def _polygamma(b: Builder, order: Value, x: Value) -> Value:
-    if order.number not in POLYGAMMA_ORDERS:
+    if not _has_polygamma(order.number):
         raise CompileError(
-            "polygamma has native code for constant orders from 0 to 3 only.",
+            f"polygamma has native code for constant orders from 0 to {LARGEST_POLYGAMMA_ORDER} only.",
             remedy="Leave the function to the interpreter, or to the tier c.",
         )
     return b.kernel(f"polygamma{int(order.number)}" if order.number else "digamma", x)
@@ -121,15 +94,13 @@ RULES: dict[str, Rule] = {
     "trunc": lambda b, x: ir.trunc(x),
     "round": lambda b, x: ir.rint(x),
     "round_away": _round_away,
-    "min": lambda b, x, y: select(ir.is_nan(x), x, select(x < y, x, y)),
-    "max": lambda b, x, y: select(ir.is_nan(x), x, select(x > y, x, y)),
-    "fmin": lambda b, x, y: select(ir.is_nan(y), x, select(x < y, x, y)),
-    "fmax": lambda b, x, y: select(ir.is_nan(y), x, select(x > y, x, y)),
+    "min": lambda b, x, y: select(x.compare("ord", 0.0), select(x < y, x, y), x),
+    "max": lambda b, x, y: select(x.compare("ord", 0.0), select(x > y, x, y), x),
+    "fmin": lambda b, x, y: select(y.compare("ord", 0.0), select(x < y, x, y), x),
+    "fmax": lambda b, x, y: select(y.compare("ord", 0.0), select(x > y, x, y), x),
     "copysign": lambda b, x, y: ir.copysign(x, y),
     "sqrt": lambda b, x: ir.sqrt(x),
     "polygamma": _polygamma,
-    "sin": _sin,
-    "cos": _cos,
     "and": lambda b, x, y: b.boolean(b.truth(x) & b.truth(y)),
     "or": lambda b, x, y: b.boolean(b.truth(x) | b.truth(y)),
     "not": lambda b, x: b.boolean(~b.truth(x)),
@@ -138,9 +109,9 @@ RULES: dict[str, Rule] = {
     **{
         name: _kernel(name)
         for name in (
-            *("exp", "expm1", "log", "log1p", "log2", "log10", "cbrt", "tan", "asin", "acos", "atan"),
-            *("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "gamma", "lgamma", "digamma"),
-            *("fmod", "remainder", "hypot", "atan2"),
+            *("exp", "expm1", "log", "log1p", "log2", "log10", "cbrt", "sin", "cos", "tan"),
+            *("asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
+            *("erf", "erfc", "gamma", "lgamma", "digamma", "fmod", "remainder", "hypot", "atan2"),
         )
     },
 }
@@ -150,12 +121,31 @@ RULES: dict[str, Rule] = {
 INTERNAL: dict[str, Rule] = {
     "fma.sub": lambda b, x, y, z: ir.fma(x, y, -z),
     "fma.neg": lambda b, x, y, z: ir.fma(-x, y, z),
+    "sin.pair": _pair(0),  # of an argument whose cosine is wanted too
+    "cos.pair": _pair(1),
 }
 
 
 def rule_of(op: str) -> Rule:
     """Return the rule of a primitive or of an internal op."""
     return INTERNAL.get(op) or register().by_name(op)
+
+
+def missing_ops(tape: Tape) -> tuple[str, ...]:
+    """Return the ops of a tape that have no lowering rule for LLVM."""
+    table = register()
+    missing = {op for op in tape.ops if op not in table}
+    if "polygamma" in tape.ops and not all(
+        _has_polygamma(_constant(tape, args[0])) for op, args, _ in tape.instrs if op == "polygamma"
+    ):
+        missing.add(f"polygamma of an order that is no constant from 0 to {LARGEST_POLYGAMMA_ORDER}")
+    return tuple(sorted(missing))
+
+
+def _constant(tape: Tape, slot: int) -> float | None:
+    """Return the value of a constant's slot, None for any other slot."""
+    k = slot - len(tape.inputs)
+    return tape.consts[k] if 0 <= k < len(tape.consts) else None
 
 
 # What optimising writes, and takes apart.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from alkahest_llvm.emitting.builder import RARELY, Builder, Value, literal
+from alkahest_llvm.emitting.builder import RARELY, STREAMED, Builder, Value, literal
 from alkahest_llvm.vecmath.registry import Kernel, find
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class ModuleText:
         self.style: KernelStyle = style
         self.imports: set[tuple[str, int]] = set()
         self.uses_rare_branches = False
+        self.uses_streams = False
         self._declarations: dict[str, str] = {}
         self._tables: dict[str, str] = {}
         self._definitions: list[str] = []
@@ -40,6 +41,8 @@ class ModuleText:
         parts = [*declared, *self._tables.values(), *self._definitions]
         if self.uses_rare_branches:
             parts.append(f'!{RARELY} = !{{!"branch_weights", i32 1, i32 1000000}}')
+        if self.uses_streams:
+            parts.append(f"!{STREAMED} = !{{i32 1}}")
         return "\n".join([*parts, ""])
 
     def declare(self, name: str, signature: str) -> None:

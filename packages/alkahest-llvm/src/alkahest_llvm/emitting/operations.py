@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alkahest_llvm.emitting.builder import Builder, Number, Value
+from alkahest_llvm.emitting.multiplied_root import multiplied_root
 
 
 def _builder(*args: Number) -> Builder:
@@ -28,6 +29,9 @@ def fma(a: Number, b: Number, c: Number) -> Value:
 
 def sqrt(a: Value) -> Value:
     """Return the square root, correctly rounded."""
+    multiplies = a.builder.multiplies_root
+    if multiplies is not None and a.kind == "double" and multiplies():
+        return multiplied_root(a)
     return a.builder.intrinsic("sqrt", a)
 
 

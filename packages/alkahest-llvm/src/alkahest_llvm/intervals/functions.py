@@ -198,5 +198,5 @@ RULES: dict[str, PairRule] = {
     "erfc": strict(_erfc),
     "pow": _power,
 }
-# What `alkahest_llvm.optimising` writes for arguments that need no care: the same functions.
-RULES |= {"exp.usual": RULES["exp"], "log.normal": RULES["log"]}
+# What `alkahest_llvm.optimising` writes where both are wanted: the same functions.
+RULES |= {"sin.pair": RULES["sin"], "cos.pair": RULES["cos"]}

@@ -47,6 +47,7 @@ declare ptr @PyErr_NoMemory()
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
 declare i32 @alkahest_drive(i64, ptr, i64, i64, ptr, i64, i64, ptr)
+declare i32 @alkahest_drive_part(i64, i64, ptr, i64, i64, ptr, i64, i64, ptr)
 
 @_Py_NoneStruct = external global i8
 @PyFloat_Type = external global i8
@@ -217,8 +218,8 @@ move:
   %more = icmp ult i64 %k1, %total
   br i1 %more, label %move, label %run
 run:
-  %status = call i32 @alkahest_drive(i64 %count, ptr %moved, i64 %n_in, i64 %n_out, ptr %code, i64 %lanes,
-                                     i64 %frame, ptr %context)
+  %status = call i32 @alkahest_drive_part(i64 %count, i64 %n, ptr %moved, i64 %n_in, i64 %n_out, ptr %code,
+                                          i64 %lanes, i64 %frame, ptr %context)
   %good = icmp eq i32 %status, 0
   br i1 %good, label %count.done, label %fail
 count.done:
@@ -488,7 +489,8 @@ def _entry(real: str) -> _Entry:
     text = text.replace("LOOKS", str(_LOOKS)).replace("ROUND double %value to REAL", rounding).replace("REAL", real)
     drive = driver(real)
     names = ("alkahest_arrays", "alkahest_share")
-    code = load_with_python([(text, 0)], names, {"alkahest_drive": drive.code["alkahest_drive"]})
+    called = ("alkahest_drive", "alkahest_drive_part")
+    code = load_with_python([(text, 0)], names, {name: drive.code[name] for name in called})
     doc = "Evaluate arrays into the first; return it, or None where they are not as the function takes them."
     call = PythonFunction(code, names[0], "call_arrays", doc)
     share = PythonFunction(code, names[1], "share_arrays", "Do so with other threads, by the counter at an address.")

@@ -10,10 +10,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from alkahest_llvm.loading import engine
+from alkahest_llvm.targets import writes_past_caches
 
 # Numbers of one column that are gathered at a time: all columns together should stay in the first-level cache.
 _SCRATCH_BYTES = 32768
 _LONGEST_CHUNK = 512
+
+# From so many bytes of all its columns on, outputs of a batch are written past the caches: `tuning.py --stores`.
+STREAMED_BYTES = 15 << 20
 
 # Copies `count` numbers from places `stride` bytes apart to adjacent ones, repeats the last up to `padded`; and back.
 _COPIES = """
@@ -69,8 +73,10 @@ done:
 # repeated value from a block filled with it. What is left of n, or all of it with other strides, goes through scratch
 # columns in chunks: gathered, padded with its last number so that nothing outside is read, evaluated, scattered.
 # Inputs of a chunk are all read before an output is written, so an output may be an input's memory.
-# Returns 0, or 1 where no memory for scratch could be had.
+# Returns 0, or 1 where no memory for scratch could be had. `alkahest_drive_part(n, all, …)` does so for n points of a
+# batch of `all`.
 _DRIVER = """
+DECLARE_FENCE
 declare ptr @malloc(i64)
 declare void @free(ptr)
 declare void @alkahest_gather(ptr, ptr, i64, i64, i64)
@@ -83,8 +89,10 @@ define internal ptr @place(ptr %scratch, i64 %k, i64 %chunk) alwaysinline {
   ret ptr %p
 }
 
-; Fill the kernel's table for running in place: columns themselves, repeated values as a filled block of stride 0.
-define internal void @table_in_place(ptr %table, ptr %columns, i64 %total, ptr %scratch, i64 %lanes) nounwind {
+; Fill the kernel's table for running in place from point `first` on: columns themselves, repeated values as a filled
+; block of stride 0; outputs have %mark in place of a stride.
+define internal void @table_in_place(ptr %table, ptr %columns, i64 %n_in, i64 %total, ptr %scratch, i64 %lanes,
+                                     i64 %first, i64 %mark) nounwind {
 entry:
   br label %next
 next:
@@ -96,7 +104,9 @@ next:
   %stride = load i64, ptr %from.stride
   %to = getelementptr i8, ptr %table, i64 %pair
   %to.stride = getelementptr i8, ptr %to, i64 8
-  store i64 %stride, ptr %to.stride
+  %is.input = icmp ult i64 %k, %n_in
+  %told = select i1 %is.input, i64 %stride, i64 %mark
+  store i64 %told, ptr %to.stride
   %repeated = icmp eq i64 %stride, 0
   br i1 %repeated, label %fill, label %plain
 fill:
@@ -104,9 +114,11 @@ fill:
   call void @alkahest_gather(ptr %block, ptr %address, i64 0, i64 %lanes, i64 %lanes)
   br label %filled
 plain:
+  %skip = mul i64 %stride, %first
+  %moved = getelementptr i8, ptr %address, i64 %skip
   br label %filled
 filled:
-  %where = phi ptr [%block, %fill], [%address, %plain]
+  %where = phi ptr [%block, %fill], [%moved, %plain]
   store ptr %where, ptr %to
   %k1 = add i64 %k, 1
   %more = icmp ult i64 %k1, %total
@@ -172,6 +184,13 @@ done:
 
 define i32 @alkahest_drive(i64 %n, ptr %columns, i64 %n_in, i64 %n_out, ptr %kernel, i64 %lanes,
                            i64 %frame.bytes, ptr %context) nounwind {
+  %status = call i32 @alkahest_drive_part(i64 %n, i64 %n, ptr %columns, i64 %n_in, i64 %n_out, ptr %kernel,
+                                          i64 %lanes, i64 %frame.bytes, ptr %context)
+  ret i32 %status
+}
+
+define i32 @alkahest_drive_part(i64 %n, i64 %all, ptr %columns, i64 %n_in, i64 %n_out, ptr %kernel, i64 %lanes,
+                                i64 %frame.bytes, ptr %context) nounwind {
 entry:
   %total = add i64 %n_in, %n_out
   %has.work = icmp sgt i64 %n, 0
@@ -182,7 +201,17 @@ scan:
   %k = phi i64 [0, %entry], [%k1, %scan]
   %in.place.so.far = phi i1 [true, %entry], [%in.place, %scan]
   %repeats.so.far = phi i1 [false, %entry], [%repeats, %scan]
+  %output.so.far = phi i64 [0, %entry], [%output, %scan]
+  %differing.so.far = phi i64 [0, %entry], [%differing, %scan]
   %pair = mul i64 %k, 16
+  %at = getelementptr i8, ptr %columns, i64 %pair
+  %address = load i64, ptr %at
+  %is.input = icmp ult i64 %k, %n_in
+  %is.first.output = icmp eq i64 %k, %n_in
+  %output = select i1 %is.first.output, i64 %address, i64 %output.so.far
+  %other.bits = xor i64 %address, %output
+  %differs = select i1 %is.input, i64 0, i64 %other.bits
+  %differing = or i64 %differing.so.far, %differs
   %offset = add i64 %pair, 8
   %p = getelementptr i8, ptr %columns, i64 %offset
   %stride = load i64, ptr %p
@@ -195,13 +224,36 @@ scan:
   %more = icmp ult i64 %k1, %total
   br i1 %more, label %scan, label %scanned
 scanned:
-  %left = urem i64 %n, %lanes
+  ; Outputs that fill no cache line together with what is there, and that are too large for a cache anyway, are written
+  ; past it, which spares reading them first. The points before the first whole line go through scratch.
+  %row = mul i64 %total, SIZE
+  %footprint = mul i64 %all, %row
+  %block.bytes = mul i64 %lanes, SIZE
+  %to.line = sub i64 0, %output
+  %head.bytes = and i64 %to.line, 63
+  %head.odd = and i64 %head.bytes, ODD
+  %differing.in.line = and i64 %differing, 63
+  %unfit = or i64 %head.odd, %differing.in.line
+  %large = icmp uge i64 %footprint, STREAMED
+  %lines = icmp eq i64 %unfit, 0
+  %wide = icmp uge i64 %block.bytes, 64
+  %past1 = and i1 %large, %lines
+  %past2 = and i1 %past1, %wide
+  %past = and i1 %past2, %in.place
+  %head.points = udiv i64 %head.bytes, SIZE
+  %head.there = icmp ult i64 %head.points, %n
+  %head.capped = select i1 %head.there, i64 %head.points, i64 %n
+  %head = select i1 %past, i64 %head.capped, i64 0
+  %mark = select i1 %past, i64 0, i64 SIZE
+  %body = sub i64 %n, %head
+  %left = urem i64 %body, %lanes
   %ragged = icmp ne i64 %left, 0
   %not.in.place = xor i1 %in.place, true
   %or1 = or i1 %ragged, %not.in.place
   %or2 = or i1 %or1, %repeats
   %framed = icmp ne i64 %frame.bytes, 0
-  %needs.scratch = or i1 %or2, %framed
+  %or3 = or i1 %or2, %past
+  %needs.scratch = or i1 %or3, %framed
   br i1 %needs.scratch, label %prepare, label %whole
 whole:
   %whole.blocks = udiv i64 %n, %lanes
@@ -209,7 +261,6 @@ whole:
   br label %finished
 prepare:
   ; A chunk is a multiple of lanes: one block where columns are used in place, else what suits the cache.
-  %row = mul i64 %total, SIZE
   %fitting = udiv i64 SCRATCH, %row
   %over = icmp ugt i64 %fitting, LONGEST
   %capped = select i1 %over, i64 LONGEST, i64 %fitting
@@ -228,14 +279,25 @@ prepare:
 start:
   %scratch = getelementptr i8, ptr %memory, i64 %table.bytes
   %frame = getelementptr i8, ptr %memory, i64 %table.and.scratch
-  br i1 %in.place, label %direct, label %chunks
+  br i1 %in.place, label %in.lines, label %chunks
+in.lines:
+  %some.head = icmp ne i64 %head, 0
+  br i1 %some.head, label %before.line, label %direct
+before.line:
+  call void @through_scratch(i64 0, i64 %head, ptr %columns, i64 %n_in, i64 %total, ptr %kernel, i64 %lanes,
+                             ptr %memory, ptr %scratch, i64 %chunk, ptr %frame, ptr %context)
+  br label %direct
 direct:
-  %blocks = udiv i64 %n, %lanes
+  %blocks = udiv i64 %body, %lanes
   %some = icmp ne i64 %blocks, 0
   br i1 %some, label %run, label %direct.done
 run:
-  call void @table_in_place(ptr %memory, ptr %columns, i64 %total, ptr %scratch, i64 %lanes)
+  call void @table_in_place(ptr %memory, ptr %columns, i64 %n_in, i64 %total, ptr %scratch, i64 %lanes, i64 %head,
+                            i64 %mark)
   call void %kernel(i64 %blocks, ptr %memory, ptr %frame, ptr %context)
+  br i1 %past, label %fence, label %direct.done
+fence:
+  FENCE
   br label %direct.done
 direct.done:
   %done = sub i64 %n, %left
@@ -274,14 +336,30 @@ def driver(real: str) -> Driver:
     copies = engine.compile_text(_for_type(_COPIES, real), level=2)
     # Its own few instructions a call are as fast unoptimised, and are compiled several times faster.
     main = engine.compile_text(_for_type(_DRIVER, real), level=0)
-    code = engine.link([copies.code, main.code], ["alkahest_drive"], {})
+    code = engine.link([copies.code, main.code], ["alkahest_drive", "alkahest_drive_part"], {})
     i64, pointer = ctypes.c_int64, ctypes.c_void_p
     signature = ctypes.CFUNCTYPE(ctypes.c_int32, i64, pointer, i64, i64, pointer, i64, i64, pointer)
     return Driver(signature(code["alkahest_drive"]), code)
 
 
 def _for_type(text: str, real: str) -> str:
-    numbers = {"SIZE": 8 if real == "double" else 4, "SCRATCH": _SCRATCH_BYTES, "LONGEST": _LONGEST_CHUNK}
-    for word, number in numbers.items():
-        text = text.replace(word, str(number))
-    return text.replace("REAL", real)
+    size = 8 if real == "double" else 4
+    words = {
+        "SIZE": str(size),
+        "ODD": str(size - 1),
+        "SCRATCH": str(_SCRATCH_BYTES),
+        "LONGEST": str(_LONGEST_CHUNK),
+        "REAL": real,
+        **_streaming(),
+    }
+    for word, meaning in words.items():
+        text = text.replace(word, meaning)
+    return text
+
+
+def _streaming() -> dict[str, str]:
+    """Return what the driver needs for writing past the caches; where that is not known of, no batch is so large."""
+    if not writes_past_caches():
+        return {"STREAMED": str(2**63 - 1), "DECLARE_FENCE": "", "FENCE": "fence release"}
+    fence = "@llvm.x86.sse.sfence()"
+    return {"STREAMED": str(STREAMED_BYTES), "DECLARE_FENCE": f"declare void {fence}", "FENCE": f"call void {fence}"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
@@ -14,8 +16,11 @@ from typing import Any
 from alkahest_llvm.loading.units import Unit, kept
 from alkahest_llvm.targets import Target, host_target
 
-# One compilation at a time: what is kept here is not made for several.
+# One compilation at a time: what is kept here is not made for several. A fork waits for its end, because the child has
+# no thread that would end it.
 lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 # How often this process has compiled, as opposed to loaded what another had compiled.
 compilations = 0
@@ -24,6 +29,10 @@ compilations = 0
 _LIBRARIES_PER_ENGINE = 256
 _engines: list[_Engine] = []
 _serial = count()
+
+# What nobody uses any more; unloaded when the next library is loaded, by whoever holds the lock then: garbage is
+# collected in the middle of anything.
+_unused: deque[tuple[_Engine, Any]] = deque()
 
 
 class _Engine:
@@ -40,11 +49,10 @@ class _Engine:
 
     def unload(self, tracker: Any) -> None:
         """Unload a library; a retired engine goes with its last one."""
-        with lock:
-            tracker.close()
-            self.loaded -= 1
-            if self.retired and not self.loaded:
-                self.lljit.close()
+        tracker.close()
+        self.loaded -= 1
+        if self.retired and not self.loaded:
+            self.lljit.close()
 
 
 class Code:
@@ -53,7 +61,7 @@ class Code:
     def __init__(self, engine: _Engine, tracker: Any, exports: Sequence[str]) -> None:
         self._addresses: dict[str, int] = {name: tracker[name] for name in exports}
         # The finalizer alone holds the tracker, so that even in a cycle of garbage it goes before its engine does.
-        weakref.finalize(self, engine.unload, tracker).atexit = False
+        weakref.finalize(self, _unused.append, (engine, tracker)).atexit = False
 
     def __getitem__(self, name: str) -> int:
         return self._addresses[name]
@@ -108,8 +116,7 @@ def _fingerprint(host: Target) -> str:
 def compile_object(text: str, level: int) -> bytes:
     """Return the object code of IR text, at a code generation level of 0 to 3; wrong text raises `RuntimeError`."""
     global compilations  # noqa: PLW0603 - a count for whoever wants to know
-    with lock:
-        module = prepare().parse_assembly(text)
+    with lock, prepare().parse_assembly(text) as module:  # not freed later, when the lock is not held
         compilations += 1
         return target_machine(level).emit_object(module)
 
@@ -146,7 +153,10 @@ def load(text: str, exports: Sequence[str], imports: Mapping[str, int], level: i
 
 
 def _engine() -> _Engine:
-    """Return the engine in use; a full one is retired."""
+    """Return the engine in use; a full one is retired, and what is not used any more goes."""
+    while _unused:
+        owner, tracker = _unused.popleft()
+        owner.unload(tracker)
     if _engines and _engines[-1].ever >= _LIBRARIES_PER_ENGINE:
         full = _engines.pop()
         full.retired = True
@@ -159,5 +169,5 @@ def _engine() -> _Engine:
 
 def assembly(text: str, level: int) -> str:
     """Return the host assembly that `text` compiles to."""
-    with lock:
-        return target_machine(level).emit_assembly(prepare().parse_assembly(text))
+    with lock, prepare().parse_assembly(text) as module:
+        return target_machine(level).emit_assembly(module)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from alkahest.extend import ArityError, CompileOptions, Tape
+from alkahest.extend import ArityError, CompileOptions, Tape, once
 from alkahest_llvm.loading import engine, library
+from alkahest_llvm.loading.array_entry import array_functions
 from alkahest_llvm.loading.batch_entry import driver
 from alkahest_llvm.loading.units import Unit, kept, sources
 
@@ -39,11 +40,11 @@ class Artifacts(Mapping[str, str]):
     def __len__(self) -> int:
         return 2
 
-    @cached_property
+    @once
     def _text(self) -> str:
         return self._make()
 
-    @cached_property
+    @once
     def _assembly(self) -> str:
         return engine.assembly(self._text, self._level)
 
@@ -98,7 +99,7 @@ class LLVMKernel:
         if batch.drive(n, table, *batch.constants):
             raise MemoryError("no memory for the scratch columns of a batch")
 
-    @cached_property
+    @once
     def scalar(self) -> Any:
         """A C function that takes a list or tuple of numbers, or the numbers; made the first time it is read."""
         from alkahest_llvm.loading.scalar_entry import scalar_function
@@ -107,11 +108,9 @@ class LLVMKernel:
         code = library.load(unit)
         return scalar_function(code[unit.entry], self._tape.inputs, self.n_outputs, code)
 
-    @cached_property
+    @once
     def arrays(self) -> Any:
         """C functions of a result and inputs that are NumPy arrays; see `array_functions`."""
-        from alkahest_llvm.loading.array_entry import array_functions
-
         batch = self._batch
         n_in, n_out, code, lanes, frame_bytes, _ = batch.constants
         return array_functions(
@@ -125,7 +124,7 @@ class LLVMKernel:
             frame_bytes=frame_bytes,
         )
 
-    @cached_property
+    @once
     def _batch(self) -> _Batch:
         unit = self._unit
         code = library.load(unit)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from alkahest.extend import ArityError
+from alkahest.extend import ArityError, real_numbers
 from alkahest_llvm.loading.object_layout import object_layout
 from alkahest_llvm.loading.python_functions import PythonFunction, load_with_python
 from alkahest_llvm.loading.scalar_text import (
@@ -36,7 +36,7 @@ class Bound(NamedTuple):
 
     record: bytes
     wrong_number: Callable[[int], None]
-    fallback: Callable[..., Any] | None
+    fallback: Callable[..., Any]
     keep: Any
     function: PythonFunction
 
@@ -62,12 +62,23 @@ def scalar_function(code: int, inputs: Sequence[str], n_outputs: int, keep: obje
 
     It takes a list or tuple of one number per input, or the numbers themselves, and returns a float, or a list of
     floats where there are several outputs. A wrong number of arguments raises `ArityError`, which is a `TypeError`;
-    what is no number raises as `float()` does. `keep` is what must live as long as the function. Its `__self__` is
-    `Bound`, which makes functions with a fallback of the same code.
+    what is no real number raises `ArrayError`, `DtypeError` or `NumberOverflowError`. `keep` is what must live as long
+    as the function. Its `__self__` is `Bound`, which makes functions with a fallback of the same code.
     """
     record = _RECORD.pack(code, len(inputs), n_outputs, context, TAKES_LIST | TAKES_NUMBERS, 0)
     function = _functions().alone
-    return function.bind(Bound(record, _arity_error(inputs), None, keep, function))
+    wrong_number = _arity_error(inputs)
+
+    def careful(*xs: Any) -> Any:
+        """Say what is wrong with what the code cannot read, or else evaluate."""
+        numbers = real_numbers(xs[0] if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs, inputs)
+        return function.bind(Bound(record, wrong_number, _nothing_left, keep, function))(numbers)
+
+    return function.bind(Bound(record, wrong_number, careful, keep, function))
+
+
+def _nothing_left(*xs: Any) -> Any:
+    raise TypeError(f"floats could not be read: {xs}")
 
 
 class _Functions(NamedTuple):

@@ -31,6 +31,8 @@ declare double @PyFloat_AsDouble(ptr)
 declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyErr_Occurred()
 declare ptr @PyErr_NoMemory()
+declare i32 @PyErr_ExceptionMatches(ptr)
+declare void @PyErr_Clear()
 declare ptr @PyObject_Type(ptr)
 declare i32 @PyType_IsSubtype(ptr, ptr)
 declare ptr @PyObject_CallFunctionObjArgs(ptr, ...)
@@ -41,6 +43,10 @@ declare void @Py_DecRef(ptr)
 
 @PyList_Type = external global i8
 @PyTuple_Type = external global i8
+@PyFloat_Type = external global i8
+@PyLong_Type = external global i8
+@PyExc_TypeError = external global ptr
+@PyExc_OverflowError = external global ptr
 
 ; 0: neither, 1: list, 2: tuple; subclasses count.
 define internal i32 @kind(ptr %object) nounwind {
@@ -65,9 +71,20 @@ done:
   ret i32 %result
 }
 
-; Convert one number, held while it is converted; returns false with the error set where it is none.
+; Convert one number, held while it is converted; returns false where it is no float or integer, or, with the error set,
+; where it cannot be converted. NumPy's complex numbers would convert as well, without their imaginary parts.
 define internal i1 @convert(ptr %object, ptr %to) nounwind {
 entry:
+  %type = call ptr @PyObject_Type(ptr %object)
+  %is.float = call i32 @PyType_IsSubtype(ptr %type, ptr @PyFloat_Type)
+  %is.integer = call i32 @PyType_IsSubtype(ptr %type, ptr @PyLong_Type)
+  call void @Py_DecRef(ptr %type)
+  %is.either = or i32 %is.float, %is.integer
+  %plain = icmp ne i32 %is.either, 0
+  br i1 %plain, label %read, label %other
+other:
+  ret i1 false
+read:
   %x = call double @PyFloat_AsDouble(ptr %object)
   store double %x, ptr %to
   %suspect = fcmp oeq double %x, -1.0
@@ -262,13 +279,32 @@ arity:
   br label %finish
 converted:
   %ok = phi i1 [%list.ok, %read.list], [%tuple.ok, %read.tuple], [%arguments.ok, %read.arguments]
-  br i1 %ok, label %evaluate, label %finish
+  br i1 %ok, label %evaluate, label %no.number
+no.number:
+  %error = call ptr @PyErr_Occurred()
+  %unread = icmp eq ptr %error, null
+  br i1 %unread, label %ask, label %match
+match:
+  %type.error = load ptr, ptr @PyExc_TypeError
+  %is.type.error = call i32 @PyErr_ExceptionMatches(ptr %type.error)
+  %overflow = load ptr, ptr @PyExc_OverflowError
+  %is.overflow = call i32 @PyErr_ExceptionMatches(ptr %overflow)
+  %of.either = or i32 %is.type.error, %is.overflow
+  %is.either = icmp ne i32 %of.either, 0
+  br i1 %is.either, label %tell, label %finish
+tell:
+  call void @PyErr_Clear()
+  br label %ask
+ask:
+  %careful = call ptr @PyTuple_GetItem(ptr %self, i64 2)
+  %told = call ptr @PyObject_Vectorcall(ptr %careful, ptr %args, i64 %nargs, ptr null)
+  br label %finish
 evaluate:
   call void %code(ptr %in, ptr %out, ptr %context)
   %packed = call ptr @pack(ptr %out, i64 %n_out)
   br label %finish
 finish:
-  %result = phi ptr [null, %arity], [null, %converted], [%packed, %evaluate]
+  %result = phi ptr [null, %arity], [null, %match], [%told, %ask], [%packed, %evaluate]
   br i1 %many, label %release, label %return
 release:
   call void @PyMem_Free(ptr %in)

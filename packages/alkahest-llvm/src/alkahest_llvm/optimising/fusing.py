@@ -6,7 +6,7 @@ tape, so that every tier, width and entry point makes the same one.
 
 from __future__ import annotations
 
-from alkahest_llvm.optimising.draft import NOTHING, Draft, instruction
+from alkahest_llvm.optimising.draft import Draft
 
 SUM, PRODUCT_LESS, LESS_PRODUCT = "fma", "fma.sub", "fma.neg"  # a * b + c, a * b - c, c - a * b
 
@@ -22,21 +22,21 @@ def fuse(draft: Draft) -> None:
     """
     if "mul" not in draft.ops or draft.ops.isdisjoint(("add", "sub")):
         return
-    code, uses = draft.code, draft.uses
-    for at, (op, args, _) in enumerate(code):
-        if op == "add":
+    op, args, uses = draft.op, draft.args, draft.uses
+    for at, name in enumerate(op):
+        if name == "add":
             by_product = by_rest = SUM
-        elif op == "sub":
+        elif name == "sub":
             by_product, by_rest = PRODUCT_LESS, LESS_PRODUCT
         else:
             continue
-        first, second = args
-        if uses[second] == 1 and code[second][0] == "mul":
-            code[at] = instruction(by_rest, (*code[second][1], first))
-            code[second] = NOTHING
-        elif uses[first] == 1 and code[first][0] == "mul":
-            code[at] = instruction(by_product, (*code[first][1], second))
-            code[first] = NOTHING
+        first, second = args[at]
+        if op[second] == "mul" and uses[second] == 1:
+            op[at], product, rest = by_rest, second, first
+        elif op[first] == "mul" and uses[first] == 1:
+            op[at], product, rest = by_product, first, second
         else:
             continue
+        args[at] = *args[product], rest
+        draft.erase(product)
         draft.changed = True

@@ -6,9 +6,10 @@ The steps, in their order, and what they do to the bits of results:
 |---|---|---|
 | `simplifying` | drops factors of one, negations, divisions by powers of two | no |
 | `polynomials` | nests sums with several powers of one variable | yes: fewer roundings, in another order |
-| `powers` | small constant powers by repeated squaring, powers n + 1/2 from one root | with `accuracy="4ulp"` |
+| `powers` | small powers by repeated squaring, x^1/2, x^3/2 and x^-1/2 from one root | with `accuracy="4ulp"` |
 | `sharing` | computes equal instructions once | no |
 | `reciprocals` | divides once by what several quotients have below them | yes: 1.5 ulp instead of 0.5 |
+| `pairing` | computes sine and cosine of one argument together | yes: both stay below 1 ulp |
 | `fusing` | computes a product inside the one sum that reads it | yes: one rounding less |
 
 `contract=False` switches all of them off: every operation of the tape stays and is rounded by itself. Results are
@@ -29,13 +30,14 @@ from alkahest.extend import CompileOptions, Tape
 from alkahest_llvm.emitting.lowering import own_arithmetic
 from alkahest_llvm.optimising.draft import rewritten
 from alkahest_llvm.optimising.fusing import fuse
+from alkahest_llvm.optimising.pairing import pair_sines
 from alkahest_llvm.optimising.polynomials import nest_polynomials
 from alkahest_llvm.optimising.powers import expand_powers
 from alkahest_llvm.optimising.reciprocals import share_reciprocals
 from alkahest_llvm.optimising.sharing import share
 from alkahest_llvm.optimising.simplifying import simplify
 
-STEPS = (simplify, nest_polynomials, expand_powers, share, share_reciprocals, fuse)
+STEPS = (simplify, nest_polynomials, expand_powers, share, share_reciprocals, pair_sines, fuse)
 
 
 def optimise(tape: Tape, options: CompileOptions) -> Tape:

@@ -6,13 +6,13 @@ have gaps, x^2, x^3, … is the factor. What is nested already stays.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
 from alkahest_llvm.optimising.draft import Draft
 from alkahest_llvm.optimising.nesting import Nesting, Signed
-from alkahest_llvm.optimising.terms import Monomials, Term
+from alkahest_llvm.optimising.terms import Leaf, Monomials, Term
 
 # Terms with larger constants, or smaller than one over them, are left alone: with others a partial sum overflows only
 # where the terms themselves come close to it.
@@ -20,6 +20,7 @@ _LARGEST_CONSTANT = {"f64": 2.0**512, "f32": 2.0**64}
 _LARGEST_FACTOR = 64.0  # of a coefficient that is no constant, for the same reason
 _LARGEST_REPEATED_ERROR = 4  # units that the roundings of x^2 and the like may come to with `accuracy="1ulp"`
 _OTHER_POWER = 14  # instructions of a power that is no plain product
+_LEAST_OF_TWO = 3  # to be saved by nesting two terms, which takes two multiply-adds
 
 
 def nest_polynomials(draft: Draft) -> None:
@@ -68,18 +69,23 @@ class _Polynomial:
             return True
         return any(self.x in t.parted for t in self.terms.values())
 
-    def cost(self, steps: list[int], *, parted: bool) -> int:
-        """Return how many instructions it takes to nest it and to add the rest of the sum."""
-        powers = sum(max(k - 1, 0) for k in steps) if parted else sum(map(_power_cost, set(steps)))
+    def cost_of_powers(self, steps: list[int], accuracy: str) -> int:
+        """Return how many instructions powers and coefficients take beside the one for each step."""
+        if self.is_parted(steps, accuracy):
+            cost = sum([k - 1 for k in steps if k])
+        else:
+            cost = sum(map(_power_cost, set(steps)))
         for k, t in self.terms.items():
             if len(t.powers) > 1:
-                powers += _power_cost(sum(t.powers.values()) - k) + (abs(t.number) != 1.0)
-        return len(steps) - (steps[-1] == 0) + powers
+                cost += _power_cost(sum(t.powers.values()) - k) + (abs(t.number) != 1.0)
+        return cost
 
 
 def _nest(draft: Draft, monomials: Monomials, total: int) -> None:
-    inner, terms = monomials.take_apart(total)
-    found = _choose(draft, monomials, terms)
+    inner, leaves = monomials.take_apart(total)
+    if len(leaves) == 2 and monomials.most_saved(leaves) < _LEAST_OF_TWO:
+        return
+    found = _choose(draft, monomials, leaves)
     if not found:
         return
     rest = _without(draft, total, inner, {(t.reader, t.index) for p in found for t in p.terms.values()})
@@ -93,18 +99,13 @@ def _nest(draft: Draft, monomials: Monomials, total: int) -> None:
         draft.move(rest[0], total)
 
 
-def _choose(draft: Draft, monomials: Monomials, terms: list[Term]) -> list[_Polynomial]:
+def _choose(draft: Draft, monomials: Monomials, leaves: list[Leaf]) -> list[_Polynomial]:
     """Return the polynomials among the terms of a sum that are worth nesting."""
-    members: dict[int, dict[int, Term]] = {}
-    limit = _LARGEST_CONSTANT[draft.options.dtype]
-    for t in terms:
-        if 1.0 / limit <= abs(t.number) <= limit:
-            for x, k in t.powers.items():
-                members.setdefault(x, {}).setdefault(k, t)
-    candidates = [_Polynomial(x, by) for x, by in members.items() if len(by) > 1 and max(by) > 1]
+    products = monomials.products(leaves)
+    candidates = _candidates(draft, leaves, products)
     if not candidates:
         return []
-    tally = _Tally(draft, monomials, terms)
+    tally = _Tally(draft, monomials, len(leaves), products.values())
     found: list[_Polynomial] = []
     for p in sorted(candidates, key=lambda p: -len(p.terms)):
         if tally.admit(p) and tally.pays(p):
@@ -113,14 +114,37 @@ def _choose(draft: Draft, monomials: Monomials, terms: list[Term]) -> list[_Poly
     return found
 
 
+def _candidates(draft: Draft, leaves: list[Leaf], products: dict[int, Term]) -> list[_Polynomial]:
+    """Return the terms of each slot that occurs with several exponents; `products` are those of some leaves."""
+    limit = _LARGEST_CONSTANT[draft.options.dtype]
+    moderate: dict[int, Term] = {}
+    raised: set[int] = set()
+    for at, t in products.items():
+        if 1.0 / limit <= abs(t.number) <= limit:
+            moderate[at] = t
+            raised.update([x for x, k in t.powers.items() if k > 1])
+    if not raised:
+        return []
+    for at, leaf in enumerate(leaves):
+        if leaf[0] in raised and at not in products and leaf[0] not in draft.numbers:
+            moderate[at] = Term.whole(leaf)
+    members: dict[int, dict[int, Term]] = {}
+    for _, t in sorted(moderate.items()):
+        for x, k in t.powers.items():
+            if x in raised:
+                members.setdefault(x, {}).setdefault(k, t)
+    return [_Polynomial(x, by) for x, by in members.items() if len(by) > 1]
+
+
 class _Tally:
     """The terms of a sum that belong to no polynomial yet, and what it costs to add them up."""
 
-    def __init__(self, draft: Draft, monomials: Monomials, terms: list[Term]) -> None:
+    def __init__(self, draft: Draft, monomials: Monomials, terms: int, products: Iterable[Term]) -> None:
         self.draft = draft
         self.monomials = monomials
-        self.left = set(terms)
-        self.products = sum(map(self._is_product, terms))
+        self.left = terms
+        self.taken: set[Term] = set()
+        self.products = sum(map(self._is_product, products))
 
     def admit(self, p: _Polynomial) -> bool:
         """Leave those terms of a polynomial that may be nested together and tell whether there are enough.
@@ -128,25 +152,27 @@ class _Tally:
         A coefficient that is no constant is admitted only where at most one term is left over: what else would be
         added to it may be there to cancel exactly, as in the products of twofold arithmetic.
         """
-        p.terms = {k: t for k, t in p.terms.items() if t in self.left and _may_be_divided(t, p.x)}
-        if len(self.left) - len(p.terms) > 1:
+        p.terms = {k: t for k, t in p.terms.items() if t not in self.taken and _may_be_divided(t, p.x)}
+        if self.left - len(p.terms) > 1:
             p.terms = {k: t for k, t in p.terms.items() if len(t.powers) == 1}
         return len(p.terms) > 1 and max(p.terms) > 1
 
     def pays(self, p: _Polynomial) -> bool:
         """Return whether nesting takes fewer instructions; of two long sums that share their powers, both do."""
         terms = list(p.terms.values())
-        left = len(self.left) - len(terms)
-        saved = _additions(len(self.left), self.products)
+        left = self.left - len(terms)
+        saved = _additions(self.left, self.products)
         saved -= _additions(left, self.products - sum(map(self._is_product, terms)))
         saved += sum(len(t.own) for t in terms) + self._powers_saved(terms)
         steps = p.steps(with_rest=left > 0)
-        cost = p.cost(steps, parted=p.is_parted(steps, self.draft.options.accuracy))
-        return saved > cost or (saved == cost and len(terms) > 2)
+        saved -= len(steps) - (steps[-1] == 0)
+        least = 0 if len(terms) > 2 else 1
+        return saved >= least and saved - p.cost_of_powers(steps, self.draft.options.accuracy) >= least
 
     def take(self, p: _Polynomial) -> None:
         """Take the terms of a polynomial away."""
-        self.left.difference_update(p.terms.values())
+        self.taken.update(p.terms.values())
+        self.left -= len(p.terms)
         self.products -= sum(map(self._is_product, p.terms.values()))
 
     def _is_product(self, t: Term) -> bool:
@@ -156,15 +182,18 @@ class _Tally:
 
     def _powers_saved(self, terms: list[Term]) -> int:
         """Return what the powers cost that nothing else reads."""
-        code, power = self.draft.code, self.monomials.power
-        reads = Counter([s for t in terms for s in t.read])
+        draft, power = self.draft, self.monomials.power
+        reads: dict[int, int] = {}
+        read = [s for t in terms for s in t.read]
         saved = 0
-        while reads:
+        while read or reads:
+            for s in read:
+                reads[s] = reads.get(s, 0) + 1
+            read = ()
             slot = max(reads)
-            if reads.pop(slot) == self.draft.uses[slot]:
-                op, args, _ = code[slot]
-                saved += 1 if op == "mul" else _power_cost(power[slot][1])
-                reads.update([a for a in args if a in power])
+            if reads.pop(slot) == draft.uses[slot]:
+                saved += 1 if draft.op[slot] == "mul" else _power_cost(power[slot][1])
+                read = [a for a in draft.args[slot] if a in power]
         return saved
 
 
@@ -212,25 +241,30 @@ def _coefficient(draft: Draft, before: int, x: int, t: Term) -> Signed:
 
 def _without(draft: Draft, total: int, inner: list[int], taken: set[tuple[int, int]]) -> Signed | None:
     """Return what remains of a sum without some of its terms; those left are added up in the order they were."""
-    value: dict[int, Signed | None] = {}
+    changed: dict[int, Signed | None] = {}
+    readers = {reader for reader, _ in taken}
     for slot in sorted(inner):
-        op, args, _ = draft.code[slot]
-        found = [None if (slot, i) in taken else value.get(a, (a, False)) for i, a in enumerate(args)]
-        if found == [(a, False) for a in args]:
-            value[slot] = slot, False
-        else:
-            value[slot] = _sum(draft, total, op, found)
-    return value[total]
+        op, args = draft.op[slot], draft.args[slot]
+        a, b = args[0], args[-1]  # one and the same of a negation
+        is_cut = slot in readers
+        if not is_cut and a not in changed and b not in changed:
+            continue
+        last, first = changed.pop(b, (b, False)), changed.pop(a, (a, False))  # nothing else reads them
+        if op == "neg" or (is_cut and (slot, 0) in taken):
+            first = None
+        if is_cut and (slot, len(args) - 1) in taken:
+            last = None
+        changed[slot] = _sum(draft, total, op, first, last)
+    return changed.get(total, (total, False))
 
 
-def _sum(draft: Draft, before: int, op: str, parts: list[Signed | None]) -> Signed | None:
-    signed = [
-        None if p is None else (p[0], p[1] != (op == "neg" or (op == "sub" and i == 1))) for i, p in enumerate(parts)
-    ]
-    present = [p for p in signed if p is not None]
-    if len(present) < 2:
-        return present[0] if present else None
-    (a, minus), (b, less) = present
+def _sum(draft: Draft, before: int, op: str, first: Signed | None, last: Signed | None) -> Signed | None:
+    """Return the sum of what is there, or the difference; a negation has only the last."""
+    if op != "add" and last is not None:
+        last = last[0], not last[1]
+    if first is None or last is None:
+        return first or last
+    (a, minus), (b, less) = first, last
     if minus == less:
         return draft.add_before(before, "add", a, b), minus
     return draft.add_before(before, "sub", *((b, a) if minus else (a, b))), False

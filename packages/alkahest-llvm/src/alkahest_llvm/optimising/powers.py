@@ -1,4 +1,4 @@
-"""Constant powers as products, reciprocals and square roots, shared between all powers of one base."""
+"""Constant powers as products, reciprocals and square roots, shared between powers of one base."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from alkahest_llvm.vecmath.integer_power import factors
 # it can be, x^4 is off by 1.92 ulp, x^6 by 3.51, (1/x)^3 by 3.52. The rule of "pow" computes the others, error and all.
 _MOST = {"1ulp": (4, 0), "4ulp": (6, 3)}
 _ON_THE_WAY = {1: (), 2: (2,), 3: (2, 3), 4: (2, 4), 5: (2, 3, 5), 6: (2, 3, 6)}  # by `factors`
-_ROOTS = frozenset((0.5, 1.5, 2.5, -0.5, -1.5))
+_ROOTS = frozenset((0.5, 1.5, -0.5))  # one operation with the root, which the rule of "pow" does as well
 
 
 def expand_powers(draft: Draft) -> None:
-    """Replace powers with small whole exponents by repeated squaring; let powers n + 1/2 of one base share its root.
+    """Replace powers with small whole exponents by repeated squaring; let x^1/2, x^3/2 and x^-1/2 share the root.
 
     >>> from alkahest.extend import CompileOptions, Instr, Tape
     >>> from alkahest_llvm.optimising.draft import rewritten
@@ -30,10 +30,9 @@ def expand_powers(draft: Draft) -> None:
     made: dict[int, dict[int, int]] = {}
     inverse: dict[int, int] = {}
     roots: dict[int, list[tuple[int, float]]] = {}
-    numbers, code = draft.numbers, draft.code
-    for slot in [s for s in draft.order() if code[s][0] == "pow"]:
-        x, exponent = code[slot][1]
-        n = numbers.get(exponent, 0.0)
+    for slot in draft.having("pow"):
+        x, exponent = draft.args[slot]
+        n = draft.numbers.get(exponent, 0.0)
         if n in _ROOTS:
             roots.setdefault(x, []).append((slot, n))
         elif not -most_negative <= n <= most or n != int(n):
@@ -73,10 +72,5 @@ def _share_root(draft: Draft, x: int, powers: list[tuple[int, float]]) -> None:
             draft.merge(slot, root)
         elif n == 1.5:
             draft.put(slot, "mul", root, draft.add_before(slot, "abs", x))
-        elif n == 2.5:
-            draft.put(slot, "mul", root, draft.add_before(slot, "mul", x, x))
         else:
-            numerator = draft.constant(1.0)
-            if n == -1.5:
-                numerator = draft.add_before(slot, "abs", draft.add_before(slot, "div", numerator, x))
-            draft.put(slot, "div", numerator, root)
+            draft.put(slot, "div", draft.constant(1.0), root)

@@ -34,17 +34,18 @@ class Ranges:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
+        self._ours = draft.own_ops()
         self._tiny, self._huge = _LIMITS[draft.options.dtype]
         self._known: dict[int, Interval] = {}
 
     def of(self, slot: int) -> Interval:
         """Return the interval of a slot."""
-        known, code = self._known, self._draft.code
+        known, draft = self._known, self._draft
         work = [slot]
         while work:
             s = work[-1]
             if s not in known:
-                op, args, _ = code[s]
+                op, args = draft.op[s], draft.args[s]
                 missing = self._operand(op, args)
                 if missing is None:
                     known[s] = self._bounds(s, op, args)
@@ -72,7 +73,7 @@ class Ranges:
 
     def _bounds(self, slot: int, op: str, args: tuple[int, ...]) -> Interval:
         """Return the interval of a slot from those of its operands; one that is not known has no influence."""
-        if op in _BOUNDS and op in self._draft.ours:
+        if op in _BOUNDS and op in self._ours:
             operands = [self._known.get(a, EVERYTHING) for a in args]
             if op in _PRODUCTS and args[0] == args[1]:
                 operands[:2] = _square(operands[0]), (1.0, 1.0)
@@ -82,7 +83,7 @@ class Ranges:
         number = self._draft.numbers.get(slot, INF)
         if math.isfinite(number):
             return self._widened((number, number))
-        return _FIXED[op] if op in _FIXED and op in self._draft.ours else EVERYTHING
+        return _FIXED[op] if op in _FIXED and op in self._ours else EVERYTHING
 
     def _widened(self, interval: Interval) -> Interval:
         low, high = interval

@@ -1,9 +1,9 @@
 """Several divisions by one number become products with its reciprocal, where that is safe.
 
 1/b may overflow or lose digits where a/b does not, for an extremely small or large b. So a divisor must be a constant,
-or its range must keep it away from zero. Where it may be extremely large, 4/b is shared, which is a normal number for
-the largest b too, and multiplied with a/4. A quotient is then off by up to 1.5 ulp, and by an ulp of the smallest
-numbers more where a/4 is subnormal. With `accuracy="4ulp"` one division by a constant is enough.
+or its range must keep it away from zero. Where it may be extremely large, but not small, 4/b is shared, which is a
+normal number for the largest b too, and multiplied with a/4. A quotient is then off by up to 1.5 ulp, and where a/4 is
+subnormal by up to four of the smallest numbers more. With `accuracy="4ulp"` one division by a constant is enough.
 """
 
 from __future__ import annotations
@@ -49,12 +49,13 @@ def share_reciprocals(draft: Draft) -> None:
 def _divisions(draft: Draft) -> dict[int, list[int]]:
     """Return the divisions by each slot that is divided by often enough."""
     divisions: dict[int, list[int]] = {}
-    for slot in draft.order():
-        op, args, _ = draft.code[slot]
-        if op == "div":
-            divisions.setdefault(args[1], []).append(slot)
-        elif op == "pow" and draft.numbers.get(args[1]) == -1.0:
-            divisions.setdefault(args[0], []).append(slot)
+    ops = draft.op
+    for slot in [slot for slot in draft.order() if ops[slot] in ("div", "pow")]:
+        a, b = draft.args[slot]
+        if ops[slot] == "div":
+            divisions.setdefault(b, []).append(slot)
+        elif draft.numbers.get(b) == -1.0:
+            divisions.setdefault(a, []).append(slot)
     for_one = draft.numbers if draft.options.accuracy == "4ulp" else ()
     return {b: slots for b, slots in divisions.items() if len(slots) >= SHARED_FROM or b in for_one}
 
@@ -67,15 +68,17 @@ def _scale(draft: Draft, b: int, bounds: Interval) -> float:
     low, high = sorted(map(abs, bounds))
     if low < 1.0 / normal:
         return 0.0
-    never_large = draft.code[b][0] == "sqrt"  # of any finite number
-    return 1.0 if never_large or high <= normal else 4.0
+    never_large = draft.op[b] == "sqrt"  # of any finite number
+    if never_large or high <= normal:
+        return 1.0
+    return 4.0 if low >= 0.5 else 0.0  # what a/4 loses must not be divided by a small number
 
 
 def _multiply(draft: Draft, slots: list[int], inverse: int, scale: float) -> None:
     """Replace divisions by products with `inverse`, which is `scale` over the divisor."""
     for slot in slots:
-        op, args, _ = draft.code[slot]
-        number = 1.0 if op == "pow" else draft.numbers.get(args[0])
+        args = draft.args[slot]
+        number = 1.0 if draft.op[slot] == "pow" else draft.numbers.get(args[0])
         if number == scale:
             draft.merge(slot, inverse)
         elif number is not None:
@@ -87,11 +90,11 @@ def _multiply(draft: Draft, slots: list[int], inverse: int, scale: float) -> Non
 def _scaled(draft: Draft, before: int, slot: int, power_of_two: float) -> int:
     """Return a slot times a power of two, by changing a constant factor where the slot has one and is read once."""
     s = slot
-    while draft.code[s][0] == "mul" and draft.uses[s] == 1:
-        a, b = draft.code[s][1]
+    while draft.op[s] == "mul" and draft.uses[s] == 1:
+        a, b = draft.args[s]
         if a in draft.numbers or b in draft.numbers:
             constant, other = (a, b) if a in draft.numbers else (b, a)
             draft.put(s, "mul", draft.constant(draft.numbers[constant] * power_of_two), other)
             return slot
-        s = a if draft.code[a][0] == "mul" else b
+        s = a if draft.op[a] == "mul" else b
     return draft.add_before(before, "mul", slot, draft.constant(power_of_two))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from alkahest.extend import Instr
-from alkahest_llvm.optimising.draft import NOTHING, Draft, instruction
+from typing import Any
+
+from alkahest_llvm.optimising.draft import Draft
 
 COMMUTATIVE = ("add", "mul")
 
@@ -17,35 +18,23 @@ def share(draft: Draft) -> None:
     >>> rewritten(twice, CompileOptions(), [share]).instrs
     (Instr(op='mul', args=(0, 1), params=()), Instr(op='div', args=(2, 2), params=()))
     """
-    if _has_equals(draft.code):
-        _merge_equals(draft)
-
-
-def _has_equals(code: list[Instr]) -> bool:
-    present = [instr for instr in code if instr is not NOTHING]
-    known = set(present)
-    if len(known) < len(present):
-        return True
-    for op, args, _ in present:
-        if op in COMMUTATIVE and args[0] > args[1] and instruction(op, (args[1], args[0])) in known:
-            return True
-    return False
-
-
-def _merge_equals(draft: Draft) -> None:
-    code = draft.code
-    seen: dict[Instr, int] = {}
+    op, args = draft.op, draft.args
+    seen: dict[Any, int] = {}  # the first slot by its arguments; by op too where several have the same
     same: dict[int, int] = {}
-    merged = same.keys()
     for slot in draft.order():
-        instr = code[slot]
-        if not merged.isdisjoint(instr[1]):
-            draft.redirect(slot, same)
-            instr = code[slot]
-        op, args, _ = instr
-        if op in COMMUTATIVE and args[0] > args[1]:
-            instr = instruction(op, (args[1], args[0]))
-        first = seen.setdefault(instr, slot)
-        if first != slot and op:
-            same[slot] = first
+        read = args[slot]
+        if len(read) == 2:
+            a, b = read
+            if a in same or b in same:
+                a, b = read = draft.redirect(slot, same)
+            if a > b and op[slot] in COMMUTATIVE:
+                read = b, a
+        elif same and not same.keys().isdisjoint(read):
+            read = draft.redirect(slot, same)
+        first = seen.setdefault(read, slot)
+        if first != slot and op[slot]:
+            seen.setdefault((read, op[first], draft.params.get(first)), first)
+            first = seen.setdefault((read, op[slot], draft.params.get(slot)), slot)
+            if first != slot:
+                same[slot] = first
     draft.redirect_outputs(same)

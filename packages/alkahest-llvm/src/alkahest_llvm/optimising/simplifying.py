@@ -40,24 +40,27 @@ def _drop_ones(draft: Draft) -> None:
     """Replace x * 1, x / 1 and x^1 by x, and x^0 by 1, which it is for every x."""
     numbers = draft.numbers
     ones = {slot for slot, c in numbers.items() if c == 1.0}
-    for slot in [s for s in draft.order() if draft.code[s][0] in ("mul", "div", "pow")]:
-        op, args, _ = draft.code[slot]
-        if args[1] in ones:
-            draft.merge(slot, args[0])
-        elif op == "mul" and args[0] in ones:
-            draft.merge(slot, args[1])
-        elif op == "pow" and numbers.get(args[1]) == 0.0:
+    for slot in draft.having("pow") if 0.0 in numbers.values() else ():
+        if numbers.get(draft.args[slot][1]) == 0.0:
             ones.add(slot)
             draft.merge(slot, draft.constant(1.0))
+    for slot in draft.readers(ones) if ones else ():
+        if draft.op[slot] in ("mul", "div", "pow"):
+            a, b = draft.args[slot]
+            if b in ones:
+                draft.merge(slot, a)
+            elif draft.op[slot] == "mul":
+                draft.merge(slot, b)
     draft.settle()
 
 
 def _divide_by_powers_of_two(draft: Draft) -> None:
     limit = _LARGEST_SCALE[draft.options.dtype]
     inverses = {slot: 1.0 / c for slot, c in draft.numbers.items() if _is_scale(c, limit)}
-    for slot, (op, args, _) in enumerate(draft.code) if inverses else ():
-        if op == "div" and args[1] in inverses:
-            draft.put(slot, "mul", args[0], draft.constant(inverses[args[1]]))
+    for slot in [slot for slot, op in enumerate(draft.op) if op == "div"] if inverses else ():
+        a, b = draft.args[slot]
+        if b in inverses:
+            draft.put(slot, "mul", a, draft.constant(inverses[b]))
 
 
 def _is_scale(number: float, limit: int) -> bool:
@@ -68,17 +71,16 @@ def _is_scale(number: float, limit: int) -> bool:
 
 
 def _drop_negations(draft: Draft) -> None:
-    code = draft.code
     negated: dict[int, int] = {}
-    for slot in draft.order():
-        op, args, _ = code[slot]
-        if op == "neg":
-            if args[0] in negated:
-                draft.merge(slot, negated[args[0]])
-            else:
-                negated[slot] = args[0]
-        elif op in _BINARY and not negated.keys().isdisjoint(args):
-            _BINARY[op](draft, slot, negated, *args)
+    for slot in draft.having("neg"):
+        (a,) = draft.args[slot]
+        if a in negated:
+            draft.merge(slot, negated[a])
+        else:
+            negated[slot] = a
+    for slot in draft.readers(negated):
+        if draft.op[slot] in _BINARY:
+            _BINARY[draft.op[slot]](draft, slot, negated, *draft.args[slot])
     draft.settle()
 
 

@@ -10,9 +10,27 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from alkahest_llvm.emitting.builder import Value
-from alkahest_llvm.emitting.operations import copysign, fma, select
+from alkahest_llvm.emitting.operations import copysign, fabs, fma, select
 
 Twofold: TypeAlias = tuple[Value, Value | None]  # a value and its rounding error, None for none
+
+
+LARGEST_PRODUCT = 4  # up to this exponent powers are products, each rounded
+
+
+def integer_power(x: Value, n: int) -> Value:
+    """Return x^n: error below n/2 ulp for 1 <= n <= 4, for others as `twofold_power` has it."""
+    b = x.builder
+    if n == 0:
+        return b.constant(1.0)
+    if n == -1:
+        return 1.0 / x
+    if 1 <= n <= LARGEST_PRODUCT:
+        return plain_power(x, n)
+    if b.real == "double":
+        return twofold_power(x, n)
+    wide = b.as_double(x)  # the products' errors vanish when the result is rounded to single precision
+    return b.as_real(plain_power(wide if n > 0 else 1.0 / wide, abs(n)))
 
 
 def factors(n: int) -> tuple[int, int]:
@@ -26,25 +44,36 @@ def plain_power(x: Value, n: int) -> Value:
 
 
 def twofold_power(x: Value, n: int) -> Value:
-    """Return x^n for n != 0 with an error below 0.6 ulp for |n| <= 64: the products' errors are carried along.
+    """Return x^n for |n| > 1 with an error below 0.6 ulp for |n| <= 64, 1 ulp where the result is below 1e-290.
 
-    Negative powers are powers of 1/x, so that they neither overflow nor underflow before the result does. Where the
-    second double itself underflows, for results below 1e-290, the error may reach 1 ulp.
+    The products' errors are carried along. Negative powers are powers of 1/x, so that they neither overflow nor
+    underflow before the result does. The last product is a square, or one with the base, whose error is known
+    relatively: then only two operations are of the result's size, where an error may be too small to be represented.
     """
-    start = (x, None) if n > 0 else _reciprocal(x)
-    high, low = _power(start, ("twofold power", start[0].ref), abs(n), _twofold_product)
+    inverse, off = _reciprocal(x) if n < 0 else (x, None)
+    base = inverse, None if off is None else off * inverse
+    odd = n % 2
+    high, low = _power(base, ("twofold power", inverse.ref), abs(n) - 1 if odd else abs(n) // 2, _twofold_product)
+    other = inverse if odd else high
     if low is None:
-        return high
-    total = high + low
-    total = select(total.compare("ord", 0.0), total, high)  # at zero, infinity and overflow the error is no number
-    return copysign(total, high) if n % 2 else total
+        return high * other
+    if not odd:
+        low = low + low
+    elif off is not None:
+        low = fma(high, off, low)
+    product = high * other
+    total = fma(high, other, low * other)
+    # At zero, infinity and overflow the error is no number, or an infinity of either sign.
+    total = select(total.compare("ord", 0.0), total, product)
+    return copysign(total, product) if odd else fabs(total)
 
 
 def _reciprocal(x: Value) -> Twofold:
+    """Return 1/x and its relative error."""
     memo = x.builder.memo
     if ("reciprocal", x.ref) not in memo:
         r = 1.0 / x
-        memo["reciprocal", x.ref] = r, fma(-r, x, 1.0) * r
+        memo["reciprocal", x.ref] = r, fma(-r, x, 1.0)
     return memo["reciprocal", x.ref]
 
 

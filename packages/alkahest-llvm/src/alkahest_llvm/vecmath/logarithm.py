@@ -87,16 +87,12 @@ def _any(x: Value, formula: Callable[[Value, Value], Value]) -> Value:
     return select(x < INF, y, x)
 
 
-@kernel("log_normal")
-def log_normal(x: Value) -> Value:
-    """Return the logarithm of a positive normal number, and nothing of meaning for others: `log` without its test."""
-    return _log(*exponent_and_fraction(x))
-
-
 @kernel("log")
 def log(x: Value) -> Value:
     """Return the natural logarithm. Error below 0.95 ulp."""
-    return unless(not_normal_positive(x), lambda: log_normal(x), lambda: x.builder.kernel("log_any", x))
+    return unless(
+        not_normal_positive(x), lambda: _log(*exponent_and_fraction(x)), lambda: x.builder.kernel("log_any", x)
+    )
 
 
 @kernel("log_any", inline=False)
@@ -160,7 +156,7 @@ def log2_fast_any(x: Value) -> Value:
 
 @kernel("log10_fast")
 def log10_fast(x: Value) -> Value:
-    """Return the decimal logarithm with an error below 2.5 ulp: log m is one double."""
+    """Return the decimal logarithm with an error below 2 ulp: log m is one double."""
     return unless(not_normal_positive(x), lambda: _log10_fast(x), lambda: x.builder.kernel("log10_fast_any", x))
 
 

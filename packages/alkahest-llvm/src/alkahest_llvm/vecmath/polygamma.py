@@ -9,12 +9,12 @@ from math import comb, factorial, pi
 
 from alkahest_llvm.emitting.builder import Value
 from alkahest_llvm.emitting.operations import equal, fabs, floor, fma, horner, select
+from alkahest_llvm.vecmath import LARGEST_POLYGAMMA_ORDER
 from alkahest_llvm.vecmath.common import INF, NAN, patch
 from alkahest_llvm.vecmath.reflection import cotangent_of_pi, fraction
 from alkahest_llvm.vecmath.registry import kernel
 from alkahest_llvm.vecmath.twofold import Twofold, times
 
-LARGEST_ORDER = 30
 _RELATIVE_ERROR = 2.0**-58  # of the asymptotic series
 _MOST_TERMS = 40
 
@@ -82,6 +82,23 @@ def _whole(a: Twofold) -> Value:
     return select(total.compare("ord", 0.0), total, a[0])
 
 
+def _factorial_times_power(a: Twofold, n: int) -> tuple[Value, float]:
+    """Return (n - 1)! a^n as a product of a value and of a constant from 1 to 2.
+
+    Powers of two go into the factors, so that no power underflows before the product does.
+    """
+    each, rest = divmod(factorial(n - 1).bit_length() - 1, n)
+    scaled = _times_power_of_two(a, each)
+    product = _times_power_of_two(a, each + rest)
+    if n > 1:
+        product = times(_power(scaled, n - 1), product)
+    return _whole(product), factorial(n - 1) / 2.0 ** (each * n + rest)
+
+
+def _times_power_of_two(a: Twofold, exponent: int) -> Twofold:
+    return (a[0] * 2.0**exponent, a[1] * 2.0**exponent) if exponent else a
+
+
 def _size(x: Value, n: int, first: Value) -> Value:
     """Return |psi_n(x + first)| for x > 0 and `first` 0 or 1: recurrence (DLMF 5.15.5) up to the asymptotic series."""
     b = x.builder
@@ -90,8 +107,9 @@ def _size(x: Value, n: int, first: Value) -> Value:
     shift = select(shift > first, shift, first)
     z = x + shift
     inverse = _inverse(z, x - (z - shift))
-    near_one = fma(inverse[0], 0.5 * n, fma(horner(inverse[0] * inverse[0], (0.0, *series)), 1.0, 1.0))
-    total = _whole(_power(inverse, n)) * float(factorial(n - 1)) * near_one
+    power, c = _factorial_times_power(inverse, n)
+    near_c = fma(inverse[0], 0.5 * n * c, fma(horner(inverse[0] * inverse[0], (0.0, *series)), c, c))
+    total = power * near_c
 
     def add(k: Value, total: Value) -> list[Value]:
         at = x + k
@@ -114,8 +132,7 @@ def _of_order(n: int) -> Callable[[Value], Value]:
     def polygamma(x: Value) -> Value:
         """Return psi_n(x); poles are inf for odd n and nan for even n.
 
-        Error below 4 ulp for x > 0, where the result is above 1e-290; for x < 0 below 2 n + 4 ulp of the larger of
-        the two parts, which may cancel.
+        Error below 4 ulp for x > 0; for x < 0 below 2 n + 4 ulp of the larger of the two parts, which may cancel.
         """
         y = _size(fabs(x), n, x.builder.constant(0.0, "double"))
         y = patch(x < 0.0, y if n % 2 else -y, lambda: _reflected(x, n))
@@ -126,5 +143,5 @@ def _of_order(n: int) -> Callable[[Value], Value]:
     return polygamma
 
 
-for _n in range(1, LARGEST_ORDER + 1):
+for _n in range(1, LARGEST_POLYGAMMA_ORDER + 1):
     kernel(f"polygamma{_n}", inline=False)(_of_order(_n))

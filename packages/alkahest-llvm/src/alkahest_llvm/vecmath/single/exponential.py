@@ -34,7 +34,7 @@ def _exp_usual(x: Value) -> Value:
     return _near_one(r) * power_of_two(shifted)
 
 
-@single_kernel("expf", serves=("exp", "exp_usual"))
+@single_kernel("expf", serves=("exp",))
 def exp(x: Value) -> Value:
     """Return e^x. Error below 0.85 ulp, with subnormal results 1 ulp."""
     return patch(outside(x, _USUAL), _exp_usual(x), lambda: x.builder.kernel("expf_any", x))
@@ -49,7 +49,7 @@ def exp_any(x: Value) -> Value:
     return scale(_near_one(r), k)
 
 
-@single_kernel("tanhf", serves=("tanh",))
+@single_kernel("tanhf", serves=("tanh", "tanh_fast"))
 def tanh(x: Value) -> Value:
     """Return the hyperbolic tangent. Error below 1 ulp."""
     size = fabs(x)

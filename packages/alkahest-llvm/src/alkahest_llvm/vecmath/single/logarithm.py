@@ -41,7 +41,7 @@ def _log(k: Value, m: Value) -> Value:
     return fma(k, LN2[0], f - (h - t))
 
 
-@single_kernel("logf", serves=("log", "log_normal"))
+@single_kernel("logf", serves=("log",))
 def log(x: Value) -> Value:
     """Return the natural logarithm. Error below 0.9 ulp."""
     y = _log(*_exponent_and_fraction(x))

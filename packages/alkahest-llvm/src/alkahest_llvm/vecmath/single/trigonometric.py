@@ -76,13 +76,13 @@ def cos(x: Value) -> Value:
     return _unless_far(x, _flip(select(_is_odd(q), sine, cosine), q + 1), "cosf_far")
 
 
-@single_kernel("sincosf", serves=("sincos",), results=2)
+@single_kernel("sincosf", serves=("sincos_pair",), results=2)
 def sincos(x: Value) -> tuple[Value, Value]:
     """Return sin x and cos x, the same bits as either alone, for little more than one of them."""
     return sin(x), cos(x)
 
 
-@single_kernel("tanf", serves=("tan",))
+@single_kernel("tanf", serves=("tan", "tan_fast"))
 def tan(x: Value) -> Value:
     """Return tan x. Error below 0.95 ulp for every finite x.
 
