@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ import numpy as np
 from cases import CASES, Case, case_of
 from peers import PEERS, Function
 from tables import machine, markdown, replace_section
+
+COPY = "copy"  # of the first input, timed beside the functions
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Row:
     seconds: dict[str, float]
     errors: dict[str, float]
     floor: float
+    bandwidth: float  # bytes a second of a copy in the same rounds
 
     def ratio(self, peer: str) -> float:
         """Return the peer's time over ours."""
@@ -56,10 +59,13 @@ def prepare(case: Case, arrays: Sequence[Any], names: list[str]) -> tuple[dict[s
 
 
 def measure(functions: dict[str, Function], arrays: Sequence[Any], rounds: int) -> dict[str, float]:
-    """Return each function's best seconds over interleaved rounds."""
+    """Return each function's best seconds over interleaved rounds; each round begins with another one."""
     best = dict.fromkeys(functions, math.inf)
-    for _ in range(rounds):
-        for name, run in functions.items():
+    names = list(functions)
+    for k in range(rounds):
+        first = k % len(names)
+        for name in names[first:] + names[:first]:
+            run = functions[name]
             start = time.perf_counter()
             run(*arrays)
             best[name] = min(best[name], time.perf_counter() - start)
@@ -82,9 +88,13 @@ def measured(name: str, case: Case, options: argparse.Namespace, machine_limits:
     functions, absent = prepare(case, arrays, options.peers.split(","))
     for peer, why in absent.items():
         print(f"{peer} is left out: {why}")
-    tape = _tape(case)
-    floor = machine_limits.seconds(limits.bytes_of(arrays, len(case.outputs)), limits.operations(tape), options.points)
-    row = Row(name, case, measure(functions, arrays, options.rounds), errors(case, functions, arrays), floor)
+    seconds = measure({**functions, COPY: lambda x, *_: x.copy()}, arrays, options.rounds)
+    bandwidth = 2 * arrays[0].nbytes / seconds.pop(COPY)
+    bytes_moved = limits.bytes_of(arrays, len(case.outputs))
+    floor = replace(machine_limits, bytes_copied=bandwidth).seconds(
+        bytes_moved, limits.operations(_tape(case)), options.points
+    )
+    row = Row(name, case, seconds, errors(case, functions, arrays), floor, bandwidth)
     cells = [f"{peer} {ratio:5.2f} ({row.errors[peer]:.0e})" for peer, ratio in row.ratios().items()]
     ours = row.seconds["alkahest"]
     print(
@@ -148,8 +158,9 @@ def table(rows: list[Row], peers: list[str], machine_limits: limits.Limits) -> s
         for r in rows
     ]
     means = [f"{geometric_mean([r.ratio(p) for r in rows if p in r.seconds]):.2f}" for p in others]
+    slow, fast = [pick(r.bandwidth for r in rows) / 1e9 for pick in (min, max)]
     limit = (
-        f"Limits measured in the same run: a copy moves {machine_limits.bytes_copied / 1e9:.0f} GB/s, "
+        f"Limits measured in the same run: a copy, in each function's rounds, moves {slow:.0f} to {fast:.0f} GB/s; "
         f"{machine_limits.sums / 1e9:.0f} G multiply-adds, {machine_limits.divisions / 1e9:.1f} G divisions and "
         f"{machine_limits.roots / 1e9:.1f} G square roots a second on one core."
     )

@@ -7,10 +7,8 @@ from alkahest.extend import BackendInfo, Cost, hookimpl
 ALKAHEST_API = 1
 
 # From `alkahest calibrate` on 2026-11-21, one core of a Xeon with AVX-512.
-FAST = Cost(setup=1.2e-4, per_node=2.4e-6, launch=4.3e-8, per_op=3.5e-9)
-# setup and launch likewise; per_node and per_op are for the chain of operations which that times, 200 to 800 of them,
-# and over batches of 20,000 points.
-OPTIMISED = Cost(setup=1.1e-2, per_node=8e-5, launch=5e-8, per_op=1.4e-10)
+FAST = Cost(setup=1.1e-4, per_node=1.3e-6, launch=3.8e-8, per_op=3.6e-9)
+OPTIMISED = Cost(setup=1.05e-2, per_node=2.9e-5, launch=3.5e-8, per_op=2.7e-9)
 
 
 @hookimpl
