@@ -199,3 +199,14 @@ def test_commands_in_the_pages_exist(page):
             assert found is not None, command
             options = {option for parameter in found.params for option in parameter.opts}
             assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= options, rest
+
+
+def test_what_a_command_writes_is_written():
+    """No section that a benchmark fills is empty."""
+    found = 0
+    for page in DOCS.glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        for name, content in re.findall(r"<!-- ([\w-]+): begin -->(.*?)<!-- \1: end -->", text, re.DOTALL):
+            found += 1
+            assert content.strip().startswith(tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ|")), f"{page.name}: {name} is empty"
+    assert found >= 4

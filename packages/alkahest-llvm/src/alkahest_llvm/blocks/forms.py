@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from alkahest.extend import CompileOptions, Instr
+from alkahest_llvm.emitting.builder import REAL
 from alkahest_llvm.emitting.lowering import INTERNAL, RULES, rule_of
 
 Rule = Callable[..., Any]
-_REAL = {"f64": "double", "f32": "float"}
 
 
 class Form(NamedTuple):
@@ -72,7 +72,7 @@ class Setting:
     @property
     def real(self) -> str:
         """LLVM's name of the type of numbers."""
-        return _REAL[self.options.dtype]
+        return REAL[self.options.dtype]
 
     @property
     def size(self) -> int:

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from alkahest.extend import ArityError, CompileOptions, Tape, once
+from alkahest.extend import CompileOptions, Tape, once
 from alkahest_llvm.blocks.assembler import assemble
 from alkahest_llvm.blocks.forms import Setting
 from alkahest_llvm.blocks.kernels import KernelSet, kernel_set
 from alkahest_llvm.blocks.machine import LARGEST_CELLS
 from alkahest_llvm.blocks.program import Program
 from alkahest_llvm.blocks.running import block_code, cell_code
-from alkahest_llvm.loading.batch_entry import driver
+from alkahest_llvm.loading.batch_entry import driver, flat_columns
 from alkahest_llvm.optimising.optimiser import optimise
 
 
@@ -58,13 +58,7 @@ class BlockKernel:
 
     def call_columns(self, n: int, columns: Sequence[tuple[int, int]], out: Sequence[tuple[int, int]]) -> None:
         """Evaluate `n` points: (address, byte stride) per input column and per output column; stride 0 repeats."""
-        if len(columns) != self.n_inputs or len(out) != self.n_outputs:
-            raise ArityError(
-                f"the kernel wants {self.n_inputs} input and {self.n_outputs} output columns and was given "
-                f"{len(columns)} and {len(out)}.",
-                remedy="Pass one (address, stride) pair per input and per output of the tape.",
-            )
-        table = self._table(*[number for pair in (*columns, *out) for number in pair])
+        table = self._table(*flat_columns(self.n_inputs, self.n_outputs, columns, out))
         if self._drive(n, table, *self._constants):
             raise MemoryError("no memory for the blocks of a batch")
 

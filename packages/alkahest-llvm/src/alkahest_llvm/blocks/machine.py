@@ -6,10 +6,10 @@ from functools import cache
 from typing import NamedTuple
 
 from alkahest_llvm.loading import engine
+from alkahest_llvm.targets import PREFETCH_DISTANCE
 
 LARGEST_CELLS = 8192  # places of the largest program that runs over cells, in memory of the caller's stack
 
-_PREFETCH_DISTANCE = 2048  # bytes, as in `emitting.codegen`
 _MOST_PREFETCHED = 16  # columns
 
 # The record of both functions, in words: the program, its table of kernels, the number of input columns, of all
@@ -329,7 +329,7 @@ def _machine(real: str, lanes: int, _: str) -> Machine:
     words = {
         "GROUP_BYTES": str(lanes * (8 if double else 4)),
         "GROUP": f"<{lanes} x {real}>",
-        "DISTANCE": str(_PREFETCH_DISTANCE),
+        "DISTANCE": str(PREFETCH_DISTANCE),
         "PREFETCHED": str(_MOST_PREFETCHED),
         "TO_REAL": "bitcast double %x to double" if double else "fptrunc double %x to float",
         "FROM_REAL": "bitcast double %result to double" if double else "fpext float %result to double",

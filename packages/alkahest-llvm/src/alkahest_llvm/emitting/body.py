@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from alkahest.extend import CompileOptions, Tape
-from alkahest_llvm.emitting.builder import Builder, Value
+from alkahest_llvm.emitting.builder import REAL, Builder, Value
 from alkahest_llvm.emitting.lowering import rule_of
 from alkahest_llvm.emitting.module_text import ModuleText
 from alkahest_llvm.emitting.roots import roots_to_multiply
 
-REAL = {"f64": "double", "f32": "float"}
 LONGEST_BODY = 3000  # lines written into one function
 LONGEST_WHOLE = 700  # instructions of a tape that may fit into it
 # Measured by `benchmarks/parts.py`:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Number: TypeAlias = "Value | float | int"
 
+REAL = {"f64": "double", "f32": "float"}  # LLVM's names of the types of tapes
 _SUFFIX = {"double": "f64", "float": "f32", "i64": "i64", "i32": "i32", "i128": "i128", "i1": "i1"}
 _FLOATS = ("double", "float")
 _DOUBLE, _WORD = struct.Struct("<d"), struct.Struct("<Q")

@@ -24,11 +24,11 @@ from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.emitting.module_text import KernelStyle, ModuleText
 from alkahest_llvm.emitting.roots import roots_to_multiply
 from alkahest_llvm.optimising.optimiser import optimise
+from alkahest_llvm.targets import PREFETCH_DISTANCE
 
 BULK, SCALAR = "alkahest_eval_bulk", "alkahest_eval"
 
 _CACHE_LINE = 64
-_PREFETCH_DISTANCE = 2048  # bytes: from 1024 to 4096 made little difference
 _MOST_PREFETCHED = 64  # columns
 
 
@@ -252,7 +252,7 @@ def _prefetch(builder: Builder, column: int, *, write: bool) -> list[str]:
     for line in range(0, bytes_of(builder), _CACHE_LINE):
         at = f"%ahead{column}.{line}"
         lines += [
-            f"  {at} = getelementptr i8, ptr %p{column}, i64 {_PREFETCH_DISTANCE + line}",
+            f"  {at} = getelementptr i8, ptr %p{column}, i64 {PREFETCH_DISTANCE + line}",
             f"  call void @llvm.prefetch.p0(ptr {at}, i32 {int(write)}, i32 3, i32 1)",
         ]
     return lines

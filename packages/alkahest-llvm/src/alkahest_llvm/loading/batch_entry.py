@@ -6,9 +6,11 @@ It is the same for every compiled function, so it is compiled once per process a
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from alkahest.extend import ArityError
 from alkahest_llvm.loading import engine
 from alkahest_llvm.targets import writes_past_caches
 
@@ -340,6 +342,19 @@ def driver(real: str) -> Driver:
     i64, pointer = ctypes.c_int64, ctypes.c_void_p
     signature = ctypes.CFUNCTYPE(ctypes.c_int32, i64, pointer, i64, i64, pointer, i64, i64, pointer)
     return Driver(signature(code["alkahest_drive"]), code)
+
+
+def flat_columns(
+    n_inputs: int, n_outputs: int, columns: Sequence[tuple[int, int]], out: Sequence[tuple[int, int]]
+) -> list[int]:
+    """Return (address, stride) pairs, inputs first, as one list; raise `ArityError` where they are not as many."""
+    if len(columns) != n_inputs or len(out) != n_outputs:
+        raise ArityError(
+            f"the kernel wants {n_inputs} input and {n_outputs} output columns and was given {len(columns)} and "
+            f"{len(out)}.",
+            remedy="Pass one (address, stride) pair per input and per output of the tape.",
+        )
+    return [number for pair in (*columns, *out) for number in pair]
 
 
 def _for_type(text: str, real: str) -> str:

@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from alkahest.extend import ArityError, CompileOptions, Tape, once
+from alkahest.extend import CompileOptions, Tape, once
+from alkahest_llvm.emitting.builder import REAL
 from alkahest_llvm.loading import engine, library
 from alkahest_llvm.loading.array_entry import array_functions
-from alkahest_llvm.loading.batch_entry import driver
+from alkahest_llvm.loading.batch_entry import driver, flat_columns
 from alkahest_llvm.loading.units import Unit, kept, sources
 
 if TYPE_CHECKING:
     from alkahest_llvm.emitting.module_text import KernelStyle
     from alkahest_llvm.loading.generating import Generated
-
-_REAL = {"f64": "double", "f32": "float"}
 
 
 class Artifacts(Mapping[str, str]):
@@ -88,13 +87,7 @@ class LLVMKernel:
 
     def call_columns(self, n: int, columns: Sequence[tuple[int, int]], out: Sequence[tuple[int, int]]) -> None:
         """Evaluate `n` points: (address, byte stride) per input column and per output column; stride 0 repeats."""
-        if len(columns) != self.n_inputs or len(out) != self.n_outputs:
-            raise ArityError(
-                f"the kernel wants {self.n_inputs} input and {self.n_outputs} output columns and was given "
-                f"{len(columns)} and {len(out)}.",
-                remedy="Pass one (address, stride) pair per input and per output of the tape.",
-            )
-        table = self._table(*[number for pair in (*columns, *out) for number in pair])
+        table = self._table(*flat_columns(self.n_inputs, self.n_outputs, columns, out))
         batch = self._batch
         if batch.drive(n, table, *batch.constants):
             raise MemoryError("no memory for the scratch columns of a batch")
@@ -118,7 +111,7 @@ class LLVMKernel:
             n_in,
             n_out,
             batch,
-            real=_REAL[self._options.dtype],
+            real=REAL[self._options.dtype],
             lanes=lanes,
             operations=len(self._tape.instrs),
             frame_bytes=frame_bytes,
@@ -129,7 +122,7 @@ class LLVMKernel:
         unit = self._unit
         code = library.load(unit)
         constants = (self.n_inputs, self.n_outputs, code[unit.entry], self._width, unit.frame_bytes, None)
-        drive = driver(_REAL[self._options.dtype])
+        drive = driver(REAL[self._options.dtype])
         return _Batch(drive.call, constants, (drive, code))
 
     def _made(self, what: str, generate: Callable[[], Generated]) -> Unit:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from alkahest.extend import ArityError, real_numbers
 from alkahest_llvm.loading.object_layout import object_layout
 from alkahest_llvm.loading.python_functions import PythonFunction, load_with_python
+from alkahest_llvm.loading.scalar_short_text import SHORT
 from alkahest_llvm.loading.scalar_text import (
     FALLS_BACK,
     GENERAL,
@@ -23,7 +24,6 @@ from alkahest_llvm.loading.scalar_text import (
     GET_ITEM_HERE,
     GIVES_LIST,
     NUMBERS_ON_STACK,
-    SHORT,
     TAKES_LIST,
     TAKES_NUMBERS,
 )
