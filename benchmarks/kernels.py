@@ -197,8 +197,7 @@ def choose_target(cpu: str) -> None:
     from alkahest_llvm import targets
 
     if cpu:
-        chosen = targets.Target("host", cpu=cpu, lanes=8)
-        targets.host_target = lambda: chosen
+        targets.instead = targets.Target("host", cpu=cpu, lanes=8)
 
 
 def main() -> None:

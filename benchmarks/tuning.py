@@ -204,11 +204,10 @@ def available() -> Iterable[str]:
 
 
 def pretend(name: str) -> targets.Tuning:
-    """Let code be made for another processor from now on; nothing that makes code may be imported yet."""
+    """Let code be made for another processor from now on."""
     cpu, features = PROCESSORS[name]
     tuning = targets.tuning_for("x86", dict.fromkeys(("sse2", *features), True))
-    target = targets.Target("host", cpu=cpu, features="-prefer-256-bit", lanes=tuning.lanes)
-    targets.host_target = lambda: target
+    targets.instead = targets.Target("host", cpu=cpu, features="-prefer-256-bit", lanes=tuning.lanes)
     return tuning
 
 

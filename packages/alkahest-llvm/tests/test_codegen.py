@@ -96,7 +96,7 @@ def test_a_processor_that_llvm_does_not_know(monkeypatch):
         raise RuntimeError("failed to get host cpu features")
 
     monkeypatch.setattr(llvm, "get_host_cpu_features", unknown)
-    targets.host_target.cache_clear()
+    targets.this_machine.cache_clear()
     try:
         host = targets.host_target()
         assert host.features == ""
@@ -105,7 +105,7 @@ def test_a_processor_that_llvm_does_not_know(monkeypatch):
         assert "alkahest" in machine.emit_assembly(llvm.parse_assembly("define void @alkahest() { ret void }"))
     finally:
         monkeypatch.undo()
-        targets.host_target.cache_clear()
+        targets.this_machine.cache_clear()
 
 
 def test_a_failed_compilation_reports_llvms_message():

@@ -18,7 +18,6 @@ from alkahest_llvm.backend import LLVMBackend
 from alkahest_llvm.blocks import kernels
 from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.lowering import missing_ops
-from alkahest_llvm.intervals import records, rendering
 from alkahest_llvm.intervals.rendering import PrunedShape
 from alkahest_llvm.intervals.rules import RULES
 from alkahest_llvm.loading import engine, library
@@ -196,12 +195,11 @@ def test_a_third_partys_op_with_and_without_an_interval_rule():
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="instruction sets of x86-64")
 @pytest.mark.parametrize(("cpu", "lanes"), [("haswell", 8), ("x86-64", 4)])
 def test_lesser_processors(cpu, lanes, monkeypatch):
-    if cpu == "haswell" and engine.host_target().lanes < lanes:
+    if cpu == "haswell" and targets.host_target().lanes < lanes:
         pytest.skip("this processor lacks AVX2")
     grid = np.linspace(-1.0, 1.0, 200)
     expected = {name: computed(tape_of(build), grid, grid, CompileOptions()) for name, build in SHAPES.items()}
-    for module in (engine, records, rendering):
-        monkeypatch.setattr(module, "host_target", lambda: targets.Target("host", cpu=cpu, lanes=lanes))
+    monkeypatch.setattr(targets, "instead", targets.Target("host", cpu=cpu, lanes=lanes))
     monkeypatch.setattr(engine, "_engines", [])
     monkeypatch.setattr(library, "_loaded", {})
     monkeypatch.setattr(kernels, "_sets", {})

@@ -12,6 +12,7 @@ import pytest
 from alkahest.extend import CodeStore, CompileOptions, Instr, Tape, code_store, lowering_rules, prim_names, scalar_p
 from alkahest.testing.corpus import op_domain, op_tape, sample
 from alkahest.testing.suites import run
+from alkahest_llvm import targets
 from alkahest_llvm.backend import LLVMBackend
 from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.loading import batch_entry, engine, library, units
@@ -149,7 +150,7 @@ def test_code_for_another_processor_is_not_loaded(monkeypatch):
     expected = values(call_style())
     lesser = Target("host", lanes=4)  # the baseline of the architecture
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(engine, "host_target", lambda: lesser)
+        elsewhere.setattr(targets, "instead", lesser)
         elsewhere.setattr(library, "_loaded", {})
         there = call_style()
         assert there.origin == "compiled"
@@ -353,7 +354,7 @@ def test_text_is_compiled_once_for_each_level_and_processor(monkeypatch):
 
     assert origins() == ["compiled"] * 2
     assert origins() == ["loaded"] * 2
-    monkeypatch.setattr(engine, "host_target", lambda: Target("host", lanes=4))
+    monkeypatch.setattr(targets, "instead", Target("host", lanes=4))
     assert origins() == ["compiled"] * 2
     assert origins() == ["loaded"] * 2
 

@@ -8,8 +8,7 @@ import pytest
 from alkahest.extend import CompileOptions, prim_names
 from alkahest.testing.corpus import op_domain, op_tape, sample, special_points
 from alkahest.testing.suites import run
-from alkahest_llvm import backend
-from alkahest_llvm.blocks import backend as blocks_backend
+from alkahest_llvm import backend, targets
 from alkahest_llvm.blocks import kernels
 from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.lowering import missing_ops
@@ -49,10 +48,9 @@ def here():
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="instruction sets of x86-64")
 @pytest.mark.parametrize("name", LESSER)
 def test_the_same_bits(name, here, monkeypatch):
-    if name == "avx2" and engine.host_target().lanes < LESSER["avx2"].lanes:
+    if name == "avx2" and targets.host_target().lanes < LESSER["avx2"].lanes:
         pytest.skip("this processor lacks AVX2")
-    for module in (engine, backend, blocks_backend):
-        monkeypatch.setattr(module, "host_target", lambda: LESSER[name])
+    monkeypatch.setattr(targets, "instead", LESSER[name])
     monkeypatch.setattr(engine, "_engines", [])
     monkeypatch.setattr(library, "_loaded", {})
     monkeypatch.setattr(kernels, "_sets", {})

@@ -7,7 +7,7 @@ import pytest
 
 from alkahest.extend import CompileOptions, Instr, Tape
 from alkahest.testing.suites import run
-from alkahest_llvm import backend
+from alkahest_llvm import targets
 from alkahest_llvm.backend import LLVMBackend
 from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting import body
@@ -164,8 +164,7 @@ def test_lesser_processors_give_the_same_bits(target, monkeypatch):
     n = 3 * FRAMES + 1
     columns = columns_of(n)
     want = bits(run(LLVMBackend().compile(MIXED_TAPE, CompileOptions()), columns, n))
-    for module in (engine, backend):
-        monkeypatch.setattr(module, "host_target", lambda: target)
+    monkeypatch.setattr(targets, "instead", target)
     monkeypatch.setattr(engine, "_engines", [])
     monkeypatch.setattr(library, "_loaded", {})
     got = run(LLVMBackend().compile(MIXED_TAPE, CompileOptions()), columns, n)

@@ -48,12 +48,21 @@ class Target:
     lanes: int = 1
 
 
-@cache
+# What code is made for in place of this machine, which must be able to run it: for looks at lesser processors.
+instead: Target | None = None
+
+
 def host_target() -> Target:
-    """Return this machine, as LLVM sees it.
+    """Return the machine that code is made for: this one, as LLVM sees it.
 
     Where LLVM cannot tell the features of the processor, code is made for the baseline of its architecture.
     """
+    return instead or this_machine()
+
+
+@cache
+def this_machine() -> Target:
+    """Return what `host_target` does, whatever stands in its place."""
     import llvmlite.binding as llvm
 
     triple = llvm.get_process_triple()
