@@ -27,6 +27,14 @@ def test_artifacts():
     llvm.parse_assembly(artifacts["llvm-ir"]).verify()
 
 
+def test_memory_is_asked_for_only_where_it_is_read():
+    tape = Tape(("x", "y", "z"), (), (Instr("mul", (0, 0)),), (3, 2))
+    text = LLVMBackend().compile(tape, CompileOptions()).artifacts["llvm-ir"]
+    assert "%ahead0" in text
+    assert "%ahead1" not in text
+    assert "%ahead2" in text
+
+
 def ptx(text, returned, real, names):
     """Return PTX of a kernel that calls the emitted function, optimised as a GPU backend would."""
     llvm.initialize_all_targets()

@@ -12,16 +12,7 @@ LARGEST_CELLS = 8192  # places of the largest program that runs over cells, in m
 
 _MOST_PREFETCHED = 16  # columns
 
-# The record of both functions, in words: the program, its table of kernels, the number of input columns, of all
-# columns, of places; for blocks also the bytes of a block, and where in the frame the blocks of temporaries and of
-# inputs begin.
-_TEXT = """
-declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
-
-define ptr @alkahest_halt(ptr %at, ptr %places, i64 %bytes) nounwind {
-  ret ptr null
-}
-
+RUN = """
 ; Runs a program once: each kernel returns the place of the next record.
 define internal void @run(ptr %program, ptr %kernels, ptr %places, i64 %bytes) alwaysinline nounwind {
 entry:
@@ -37,7 +28,19 @@ record:
 done:
   ret void
 }
+"""
 
+# The record of both functions, in words: the program, its table of kernels, the number of input columns, of all
+# columns, of places; for blocks also the bytes of a block, and where in the frame the blocks of temporaries and of
+# inputs begin.
+_TEXT = """
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+
+define ptr @alkahest_halt(ptr %at, ptr %places, i64 %bytes) nounwind {
+  ret ptr null
+}
+
+RUN_TEXT
 ; Copies groups of numbers; a step of 0 repeats the first.
 define internal void @copy(ptr %to, ptr %from, i64 %bytes, i64 %step) nounwind {
 entry:
@@ -335,7 +338,7 @@ def _machine(real: str, lanes: int, _: str) -> Machine:
         "FROM_REAL": "bitcast double %result to double" if double else "fpext float %result to double",
         "REAL": real,
     }
-    text = _TEXT
+    text = _TEXT.replace("RUN_TEXT", RUN)
     for word, meaning in words.items():
         text = text.replace(word, meaning)
     code = engine.load(text, ("alkahest_blocks", "alkahest_cells", "alkahest_halt"), {}, level=1)

@@ -212,7 +212,8 @@ def _loop(module: ModuleText, builder: Builder, tape: Tape, outputs: list[Value]
     lines += [f"  %p{k} = phi ptr [%start{k}, %entry], [%next{k}, %latch]" for k in columns]
     if len(columns) <= _MOST_PREFETCHED:
         module.declare("@llvm.prefetch.p0", "void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        lines += [line for k in range(n_in) for line in _prefetch(builder, k, write=False)]
+        read = {a for instr in tape.instrs for a in instr.args}.union(tape.outputs)
+        lines += [line for k in range(n_in) if k in read for line in _prefetch(builder, k, write=False)]
     lines += [*builder.lines, *_stores(module, builder, n_in, outputs), "latch:"]
     lines += [f"  %next{k} = getelementptr i8, ptr %p{k}, i64 %step{k}" for k in columns]
     lines += ["  %fewer = sub i64 %left, 1", "  %more = icmp ne i64 %fewer, 0"]

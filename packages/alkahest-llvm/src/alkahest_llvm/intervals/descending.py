@@ -8,6 +8,7 @@ specialised, and it goes on there. In a leaf the pixels are computed as they wou
 
 from __future__ import annotations
 
+from alkahest_llvm.blocks.machine import RUN
 from alkahest_llvm.blocks.program import WORD
 from alkahest_llvm.intervals.choosing import LANES
 from alkahest_llvm.intervals.records import PLACE, RECORD, X, Y
@@ -77,23 +78,6 @@ def _leaf_signs() -> str:
         ]
     return "\n".join(lines)
 
-
-_RUN = """
-define internal void @run(ptr %program, ptr %kernels, ptr %places, i64 %bytes) alwaysinline nounwind {
-entry:
-  br label %record
-record:
-  %at = phi ptr [%program, %entry], [%next, %record]
-  %number = load i64, ptr %at
-  %kernel.at = getelementptr i8, ptr %kernels, i64 %number
-  %kernel = load ptr, ptr %kernel.at
-  %next = call ptr %kernel(ptr %at, ptr %places, i64 %bytes)
-  %halted = icmp eq ptr %next, null
-  br i1 %halted, label %done, label %record
-done:
-  ret void
-}
-"""
 
 _LEAF = f"""
 define internal void @leaf(ptr %context, i64 %tx, i64 %ty, ptr %begin, ptr %end) nounwind {{
@@ -234,4 +218,4 @@ done:
 }}
 """
 
-TEXT = _RUN + _LEAF + _FILL + _DESCEND
+TEXT = RUN + _LEAF + _FILL + _DESCEND
