@@ -10,6 +10,7 @@ import pytest
 
 from alkahest import ExprPool, compile_expr, exp, log, numpy_eval, sin, sqrt
 from alkahest.extend import CompileOptions, linearize
+from alkahest_llvm import targets
 from alkahest_llvm.emitting import roots
 from alkahest_llvm.optimising.optimiser import optimise
 
@@ -138,6 +139,13 @@ def test_a_share_of_the_roots_is_spread_evenly(monkeypatch):
     answers = [ask() for _ in range(100)]
     assert sum(answers) == 40
     assert max(answers[k : k + 5].count(True) for k in range(95)) == 2
+
+
+@pytest.mark.parametrize("cpu", ["znver4", "x86-64-v4", ""])
+def test_no_root_is_multiplied_out_on_other_processors(monkeypatch, cpu):
+    monkeypatch.setattr(targets, "instead", targets.Target("host", cpu, "+avx512f", lanes=16))
+    x = ExprPool().symbol("x")
+    assert roots.roots_to_multiply(linearize([sqrt(x)], [x]), CompileOptions(), 16) is None
 
 
 @pytest.mark.parametrize(("dtype", "width"), [("f32", 16), ("f64", 4), ("f64", 1)])

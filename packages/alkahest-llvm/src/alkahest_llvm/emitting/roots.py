@@ -23,6 +23,11 @@ _ROOT, _DIVISION, _OPERATION = 24.0, 16.0, 0.5
 _MULTIPLIED = 8.0
 _OVERLAP = 0.75  # of the other operations, that much is done while the divider works
 _FEWEST = 0.1  # of the roots
+# LLVM's names of Intel's processors with AVX-512: the proof of rounding takes the bits of their `vrsqrt14pd`.
+_PROCESSORS = frozenset(
+    "skylake-avx512 cascadelake cooperlake cannonlake icelake-client icelake-server tigerlake rocketlake "
+    "sapphirerapids emeraldrapids graniterapids graniterapids-d diamondrapids".split()
+)
 _UNKNOWN = 0, 0, 10  # what a third party's op consists of: roots, divisions, other operations
 _LOOKED_AT = frozenset({"pow", "polygamma"})  # the rules look at the values of their constants
 
@@ -52,7 +57,7 @@ def roots_to_multiply(tape: Tape, options: CompileOptions, width: int) -> Callab
 
 def _available() -> bool:
     target = host_target()
-    return "+avx512f" in target.features and not target.cpu.startswith("znver")
+    return "+avx512f" in target.features and target.cpu in _PROCESSORS
 
 
 def _share(tape: Tape, options: CompileOptions) -> float:
