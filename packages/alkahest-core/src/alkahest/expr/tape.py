@@ -148,21 +148,20 @@ def linearize(outputs: Sequence[Expr], inputs: Iterable[Any]) -> Tape:
     nodes = pool._nodes
     order = reachable(pool, [o.id for o in outputs])
     slot = {s.id: k for k, s in enumerate(symbols)}
-    consts: dict[str, int] = {}
+    consts: dict[Any, int] = {}
     values: list[float] = []
-    body: list[int] = []
-    for i in order:
-        head = nodes[i][0]
-        if head not in LEAVES:
-            body.append(i)
-        elif head == "symbol":
-            _require_input(slot, i, nodes[i][1], symbols)
-        else:
-            value = literal_float(pool, i)
-            at = consts.setdefault(value.hex(), len(values))
-            if at == len(values):
-                values.append(value)
-            slot[i] = len(symbols) + at
+    for i in [i for i in order if nodes[i][0] in LEAVES]:
+        head, number = nodes[i][:2]
+        if head == "symbol":
+            _require_input(slot, i, number, symbols)
+            continue
+        value = number if head == "float" else literal_float(pool, i)
+        key = value if value == value and value else value.hex()  # nan is no key, and 0.0 and -0.0 are the same
+        at = consts.setdefault(key, len(values))
+        if at == len(values):
+            values.append(value)
+        slot[i] = len(symbols) + at
+    body = [i for i in order if nodes[i][0] not in LEAVES]
     slot.update(zip(body, count(len(symbols) + len(values))))
     names = tuple([str(s.name) for s in symbols])
     instrs = _instructions([nodes[i] for i in body], slot)

@@ -15,14 +15,24 @@ def reachable(pool: ExprPool, roots: Iterable[int]) -> list[int]:
     nodes = pool._nodes
     seen = set(roots)
     stack = list(seen)
+    add, push, pop = seen.add, stack.append, stack.pop
     while stack:
-        node = nodes[stack.pop()]
+        node = nodes[pop()]
         if node[0] in LEAVES:
+            continue
+        if len(node) == 3:  # by far the most, and the general way takes half as long again
+            _, a, b = node
+            if a not in seen:
+                add(a)
+                push(a)
+            if b not in seen:
+                add(b)
+                push(b)
             continue
         for child in node[1:]:
             if child not in seen:
-                seen.add(child)
-                stack.append(child)
+                add(child)
+                push(child)
     return sorted(seen)
 
 

@@ -88,11 +88,13 @@ def _nest(draft: Draft, monomials: Monomials, total: int) -> None:
     found = _choose(draft, monomials, leaves)
     if not found:
         return
-    rest = _without(draft, total, inner, {(t.reader, t.index) for p in found for t in p.terms.values()})
+    rest, left = _without(draft, total, inner, {(t.reader, t.index) for p in found for t in p.terms.values()})
     for p in reversed(found):
         parted = p.is_parted(p.steps(with_rest=rest is not None), draft.options.accuracy)
         nesting = Nesting(draft, total, p.x, parted=parted)
         rest = nesting.write([(k, _coefficient(draft, total, p.x, t)) for k, t in p.terms.items()], rest)
+    for slot, op, args in left:
+        draft.put(slot, op, *args)
     if rest is not None and rest[1]:
         draft.put(total, "neg", rest[0])
     elif rest is not None:
@@ -239,10 +241,18 @@ def _coefficient(draft: Draft, before: int, x: int, t: Term) -> Signed:
     return draft.add_before(before, "mul", slot, draft.constant(number)), False
 
 
-def _without(draft: Draft, total: int, inner: list[int], taken: set[tuple[int, int]]) -> Signed | None:
-    """Return what remains of a sum without some of its terms; those left are added up in the order they were."""
+def _without(
+    draft: Draft, total: int, inner: list[int], taken: set[tuple[int, int]]
+) -> tuple[Signed | None, list[tuple[int, str, tuple[int, int]]]]:
+    """Return what remains of a sum without some of its terms; those left are added up in the order they were.
+
+    Then the inner sums that only have to read something else, and what: to be changed when nothing more is taken from
+    them.
+    """
     changed: dict[int, Signed | None] = {}
+    left: list[tuple[int, str, tuple[int, int]]] = []
     readers = {reader for reader, _ in taken}
+    old = len(draft.op)
     for slot in sorted(inner):
         op, args = draft.op[slot], draft.args[slot]
         a, b = args[0], args[-1]  # one and the same of a negation
@@ -254,17 +264,24 @@ def _without(draft: Draft, total: int, inner: list[int], taken: set[tuple[int, i
             first = None
         if is_cut and (slot, len(args) - 1) in taken:
             last = None
-        changed[slot] = _sum(draft, total, op, first, last)
-    return changed.get(total, (total, False))
+        if op != "add" and last is not None:
+            last = last[0], not last[1]
+        if first is None or last is None:
+            changed[slot] = first or last
+            continue
+        op, args, minus = _sum(first, last)
+        if slot == total or minus or max(args) >= old:
+            changed[slot] = draft.add_before(total, op, *args), minus
+        else:
+            left.append((slot, op, args))
+    if total in changed:
+        return changed[total], left
+    return (draft.add_before(total, draft.op[total], *draft.args[total]), False), left
 
 
-def _sum(draft: Draft, before: int, op: str, first: Signed | None, last: Signed | None) -> Signed | None:
-    """Return the sum of what is there, or the difference; a negation has only the last."""
-    if op != "add" and last is not None:
-        last = last[0], not last[1]
-    if first is None or last is None:
-        return first or last
+def _sum(first: Signed, last: Signed) -> tuple[str, tuple[int, int], bool]:
+    """Return how to add two numbers: by what op, of what, and whether that is the sum's opposite."""
     (a, minus), (b, less) = first, last
     if minus == less:
-        return draft.add_before(before, "add", a, b), minus
-    return draft.add_before(before, "sub", *((b, a) if minus else (a, b))), False
+        return "add", (a, b), minus
+    return "sub", (b, a) if minus else (a, b), False
