@@ -46,7 +46,7 @@ def formula(nodes: int, seed: int) -> tuple[Any, list[Any]]:
             values.append(a + b * round(rng.uniform(-0.6, 0.6), 3))
         else:
             values.append(a * b * round(rng.uniform(-0.9, 0.9), 3) - a)
-        if len(values) > 2 + nodes // 3:
+        if len(values) > 2 + 0.29 * nodes:
             break
     return sum(values[2:], values[0] * 0.5), symbols
 

@@ -237,3 +237,26 @@ def test_the_function_outlives_its_kernel(compiled):
         compiled(Tape(("x",), (float(other),), (Instr("add", (0, 1)),), (2,)))
     x, y = draw(9), draw(9, seed=1)
     np.testing.assert_array_equal(call(np.empty(9), x, y), x - y)
+
+
+def linger_of(compiled):
+    linger = compiled(ONE).arrays.linger
+    if linger is None:
+        pytest.skip("this machine's counter of cycles is not for programs")
+    return linger
+
+
+def test_lingering_ends_when_called(compiled):
+    linger, word = linger_of(compiled), ctypes.c_int64(1)
+    assert linger(ctypes.addressof(word)) is None
+
+
+def test_lingering_lets_other_threads_run_and_ends_by_itself(compiled):
+    linger, word, ran = linger_of(compiled), ctypes.c_int64(0), []
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: [linger(ctypes.addressof(word)) for _ in range(20)])
+        while not waiting.done():
+            ran.append(1)
+    assert waiting.result() == [None] * 20
+    assert ran
+    assert word.value == 0

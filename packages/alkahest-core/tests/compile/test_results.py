@@ -76,7 +76,7 @@ def test_a_much_larger_block_does_not_serve_a_small_result():
     large = memory.empty((8 * N,), F64)
     del large
     small = memory.empty((N,), F64)
-    assert small.base._block.nbytes < 3 * SMALLEST
+    assert small.base._block.size < 3 * SMALLEST
 
 
 def test_threads_get_memory_of_their_own():

@@ -1,6 +1,7 @@
 """Pieces over threads: each once, failures and interrupts, and no task left behind."""
 
 import _thread
+import ctypes
 import os
 import subprocess
 import sys
@@ -231,3 +232,32 @@ def test_who_is_told_that_all_is_over_does_not_wait_for_the_others():
 
     assert run_together(run, 2, is_over=lambda: True) == 7
     go_on.set()
+
+
+def test_a_helper_stays_awake_for_the_next_task_and_sees_its_call(monkeypatch):
+    monkeypatch.setattr(threads, "cores", lambda: 2)
+    words, awake, over = [], threading.Event(), threading.Event()
+
+    def linger(address):
+        word = ctypes.c_int64.from_address(address)
+        awake.set()
+        deadline = time.monotonic() + 60
+        while not word.value and time.monotonic() < deadline:
+            time.sleep(0.001)
+        words.append(word.value)
+        over.set()
+
+    begun = threading.Barrier(2)
+    assert run_together(lambda: begun.wait(60) >= 0, 2, linger=linger)
+    assert awake.wait(60)
+    assert run_together(lambda: begun.wait(60) >= 0, 2)  # not before the helper has come
+    assert over.wait(60)
+    assert words == [1]
+
+
+def test_no_helper_stays_awake_without_a_core_of_its_own(monkeypatch):
+    monkeypatch.setattr(threads, "cores", lambda: 1)
+    begun, calls = threading.Barrier(2), []
+    for _ in range(2):
+        assert run_together(lambda: begun.wait(60) >= 0, 2, linger=calls.append)
+    assert calls == []

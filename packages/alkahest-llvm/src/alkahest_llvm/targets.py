@@ -98,3 +98,10 @@ def writes_past_caches() -> bool:
     import llvmlite.binding as llvm
 
     return llvm.get_process_triple().startswith("x86")
+
+
+def reads_cycles() -> bool:
+    """Return whether any program may read this machine's counter of cycles."""
+    import llvmlite.binding as llvm
+
+    return llvm.get_process_triple().startswith("x86")

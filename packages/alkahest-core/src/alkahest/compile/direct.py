@@ -69,7 +69,9 @@ class DirectPath:
         def share() -> Any:
             return self._functions.share(ctypes.addressof(counter), out, *arrays)
 
-        return run_together(share, min(threads, -(-size // counter[1])), lambda: counter[2] >= size)
+        parts = -(-size // counter[1])
+        linger = getattr(self._functions, "linger", None)
+        return run_together(share, min(threads, parts), lambda: counter[2] >= size, linger)
 
 
 def _plain_arrays(values: Sequence[Any], dtype: np.dtype[Any]) -> Sequence[Any] | None:

@@ -54,7 +54,10 @@ class Kernel(Protocol):
     them: a contiguous `out` that shares no memory with an input, and inputs of its shape (behind a first axis of
     length n_outputs where there are several) or of one number. `share(address, out, *inputs)` does so in several
     threads at once, each of which takes parts that no other has: at the address are three 64-bit integers, the point
-    to go on from, how many to take at a time, a multiple of 64, and how many points are done.
+    to go on from, how many to take at a time, a multiple of 64, and how many points are done. `linger(address)`, which
+    may be missing or None, waits, with the interpreter's lock released, for the 64-bit integer at the address to be
+    other than zero, and gives up after a millisecond or so: a helper's thread that stays awake between two batches
+    begins the next one at once.
     """
 
     n_inputs: int

@@ -20,20 +20,27 @@ SMALLEST = 6 << 20  # bytes: such results are written past the caches, so it doe
 _ALIGNMENT = 64  # a cache line, and the widest vector
 
 
+class _Block:
+    """Memory for a result: `size` bytes from an aligned `address` on."""
+
+    __slots__ = ("_memory", "address", "size")
+
+    def __init__(self, size: int) -> None:
+        import numpy as np
+
+        self._memory = np.empty(size + _ALIGNMENT, np.uint8)
+        address = int(self._memory.ctypes.data)
+        self.address, self.size = address + -address % _ALIGNMENT, size
+
+
 class _Lease:
     """Owns the memory of one result as long as any array looks into it."""
 
     __slots__ = ("__array_interface__", "_block", "_kept")
 
-    def __init__(self, kept: KeptMemory, block: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        address = int(block.ctypes.data)
+    def __init__(self, kept: KeptMemory, block: _Block, shape: tuple[int, ...], typestr: str) -> None:
         self._kept, self._block = kept, block
-        self.__array_interface__ = {
-            "data": (address + -address % _ALIGNMENT, False),
-            "shape": shape,
-            "typestr": dtype.str,
-            "version": 3,
-        }
+        self.__array_interface__ = {"data": (block.address, False), "shape": shape, "typestr": typestr, "version": 3}
 
     def __del__(self) -> None:
         self._kept.release(self._block)
@@ -43,39 +50,49 @@ class KeptMemory:
     """Blocks that no result uses, oldest first.
 
     Blocks come back whenever an array dies, in any thread and in the middle of anything, so there is no lock: each
-    step is one operation of a deque.
+    step is one operation of a deque. A call that finds a block does little else: after a large batch nothing of the
+    interpreter is in the processor's caches, and each line of Python takes its time.
     """
 
     def __init__(self) -> None:
-        self._blocks: deque[NDArray[Any]] = deque()
+        self._blocks: deque[_Block] = deque()
         self._most = 0  # bytes; kept here, because blocks also come back when the process ends and modules are empty
+        self._asarray: Any = None
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an array whose numbers are yet to be written."""
-        import numpy as np
-
         size = dtype.itemsize
         for length in shape:
             size *= length
-        self._most = settings.kept_result_bytes()
-        if size < SMALLEST or size > self._most:
-            return np.empty(shape, dtype)
-        return np.asarray(_Lease(self, self._take(size), shape, dtype))
+        block = self._take(size) if size >= SMALLEST else None
+        if block is None:
+            self._most = settings.kept_result_bytes()
+            if size < SMALLEST or size > self._most:
+                import numpy as np
 
-    def _take(self, size: int) -> NDArray[Any]:
-        import numpy as np
+                return np.empty(shape, dtype)
+            block = _Block(size)
+        return self._as_array()(_Lease(self, block, shape, dtype.str))
 
+    def _as_array(self) -> Any:
+        if self._asarray is None:
+            import numpy as np
+
+            self._asarray = np.asarray
+        return self._asarray
+
+    def _take(self, size: int) -> _Block | None:
         for _ in range(len(self._blocks)):
             try:
                 block = self._blocks.pop()
             except IndexError:  # another thread took the last
                 break
-            if size + _ALIGNMENT <= block.nbytes <= 2 * size:
+            if size <= block.size <= 2 * size:
                 return block
             self._blocks.appendleft(block)
-        return np.empty(size + _ALIGNMENT, np.uint8)
+        return None
 
-    def release(self, block: NDArray[Any]) -> None:
+    def release(self, block: _Block) -> None:
         """Keep a block for a later result, and let the oldest go where that is too much."""
         self._blocks.append(block)
         while self.kept_bytes() > self._most:
@@ -86,7 +103,7 @@ class KeptMemory:
 
     def kept_bytes(self) -> int:
         """Return how many bytes wait for a result."""
-        return sum([block.nbytes for block in list(self._blocks)])
+        return sum([block.size for block in list(self._blocks)])
 
 
 _kept = KeptMemory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections import deque
@@ -12,6 +13,7 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 Run = Callable[[Piece], int]  # carries out one piece and returns how many points it had
 Report = Callable[[int], None]  # told, in the caller's thread, how many points are done
+Linger = Callable[[int], object]  # waits shortly for a 64-bit integer, whose address is given, to be other than zero
 
 
 def cores() -> int:
@@ -24,7 +26,8 @@ def cores() -> int:
 class _Task:
     """A call in a helper's thread. Whoever claims it first decides: the helper carries it out, the caller cancels."""
 
-    def __init__(self, run: Callable[[], object]) -> None:
+    def __init__(self, run: Callable[[], object], linger: Linger | None = None) -> None:
+        self.linger = linger
         self._run: Callable[[], object] | None = run
         self._claim = threading.Lock()
         self._finished = threading.Lock()
@@ -58,10 +61,15 @@ class _Task:
 
 
 class _Helper:
-    """A thread that waits for tasks, one at a time."""
+    """A thread that waits for tasks, one at a time: asleep, or after a task that can linger, awake for a while.
 
-    def __init__(self, idle: deque[_Helper]) -> None:
+    A batch of a millisecond is over in much less than two threads' time where one of them has to be woken first.
+    """
+
+    def __init__(self, idle: deque[_Helper], *, lingers: bool) -> None:
         self._idle = idle
+        self._lingers = lingers
+        self._called = ctypes.c_int64(0)
         self._task: _Task | None = None
         self._wanted = threading.Lock()
         self._wanted.acquire()
@@ -69,16 +77,24 @@ class _Helper:
 
     def begin(self, task: _Task) -> None:
         self._task = task
+        self._called.value = 1
         self._wanted.release()
 
     def _serve(self) -> None:
+        address = ctypes.addressof(self._called)
         while True:
             self._wanted.acquire()
+            self._called.value = 0
             task, self._task = self._task, None
             if task is not None:
+                linger = task.linger if self._lingers else None
                 task.carry_out()
                 self._idle.append(self)  # before the caller goes on, who may want it again at once
                 task.finish()
+                del task
+                if linger is not None:
+                    linger(address)
+                    del linger
 
 
 class _Helpers:
@@ -94,7 +110,7 @@ class _Helpers:
         self._made = 0
         self._lock = threading.Lock()
 
-    def begin(self, run: Callable[[], object], count: int) -> list[_Task]:
+    def begin(self, run: Callable[[], object], count: int, linger: Linger | None = None) -> list[_Task]:
         """Begin up to `count` tasks, fewer where the helpers are busy: the caller does what they do not."""
         tasks: list[_Task] = []
         for _ in range(count):
@@ -105,8 +121,8 @@ class _Helpers:
                     if self._made >= max(count, cores()):
                         break
                     self._made += 1
-                helper = _Helper(self._idle)
-            task = _Task(run)
+                helper = _Helper(self._idle, lingers=self._made < cores())  # one core is the caller's
+            task = _Task(run, linger)
             helper.begin(task)
             tasks.append(task)
         return tasks
@@ -115,13 +131,19 @@ class _Helpers:
 _helpers = _Helpers()
 
 
-def run_together(run: Callable[[], Result], threads: int, is_over: Callable[[], bool] | None = None) -> Result:
+def run_together(
+    run: Callable[[], Result],
+    threads: int,
+    is_over: Callable[[], bool] | None = None,
+    linger: Linger | None = None,
+) -> Result:
     """Call `run` in up to `threads` threads at once, one of them the caller's, whose result is returned.
 
     When it fails in one, or the caller is interrupted, the others are waited for, and the error is raised. `is_over`
-    may tell after the caller's call that all is done and the others, if they still run, do nothing that matters.
+    may tell after the caller's call that all is done and the others, if they still run, do nothing that matters. With
+    `linger` the threads stay awake for a while, as far as there are cores for them.
     """
-    tasks = _helpers.begin(run, threads - 1)
+    tasks = _helpers.begin(run, threads - 1, linger)
     try:
         result = run()
     except BaseException:

@@ -6,6 +6,7 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, cast, overload
 
 from alkahest.base import trees
@@ -45,6 +46,7 @@ class TracedFn:
         self._plain = program.by_position and all(p.treedef is None for p in program.parameters)
         self._one = program.out_tree.is_leaf()
         self._flat = not self._one and _is_list_of_leaves(program)
+        self._enters_c = self._plain and (self._one or self._flat)
 
     @property
     def pool(self) -> ExprPool:
@@ -78,15 +80,15 @@ class TracedFn:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the value at numbers, arrays, expressions or traced values, in the structure the function returned."""
         out = self._at(*args, **kwargs)
-        if self._compiled is not None and self._plain and (self._one or self._flat):
+        if self._enters_c and self._compiled is not None:
             self._compiled.enter_c(self, self._at, numbers=True, gives_list=self._flat)
         return out
 
     def _at(self, *args: Any, **kwargs: Any) -> Any:
         leaves = self._leaves(args, kwargs)
-        kinds = {leaf.__class__ for leaf in leaves}
+        kinds = set(map(type, leaves))
         others = kinds - _NUMBERS
-        if not others or all([issubclass(kind, float) for kind in others]):
+        if all(map(_is_float, others)):
             return self._at_point([v if v.__class__ is float else number(v) for v in leaves])
         if Traced in kinds:
             return self._on_traced(leaves)
@@ -111,7 +113,7 @@ class TracedFn:
         return trees.unflatten(out if isinstance(out, list) else [out], self.program.out_tree)
 
     def _on_arrays(self, leaves: list[Any]) -> Any:
-        out = self.compiled.evaluate(leaves)
+        out = (self._compiled or self.compiled).evaluate(leaves)
         if self._one:
             return out if out.ndim else out[()]
         return self._structured(out)
@@ -135,6 +137,11 @@ class TracedFn:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return plain_class(type(self)), (self.program, self.config)
+
+
+@lru_cache
+def _is_float(kind: type) -> bool:
+    return issubclass(kind, float)
 
 
 def _is_list_of_leaves(program: Program) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from alkahest_llvm.loading.array_text import ENTRY
 from alkahest_llvm.loading.batch_entry import Driver, driver
 from alkahest_llvm.loading.python_functions import PythonFunction, load_with_python
+from alkahest_llvm.targets import reads_cycles
 
 MOST_ARRAYS = 32
 MOST_COLUMNS = 128
@@ -23,6 +24,12 @@ _OPERATIONS_WITH_LOCK = 20_000
 
 # How often a thread looks for the end of others' parts: some ten microseconds, less than waking a thread takes.
 _LOOKS = 20_000
+
+# For how many cycles a helper's thread stays awake between two batches: a millisecond or two. To wake one from sleep
+# takes a tenth of that on a virtual machine, which is much of a batch of a million points. Only an x86 processor lets
+# programs read its counter of cycles; elsewhere helpers sleep.
+_LINGER = 1 << 22
+_PAUSE = "call void @llvm.x86.sse2.pause()"
 
 
 class _Record(NamedTuple):
@@ -42,10 +49,11 @@ class _Record(NamedTuple):
 
 
 class ArrayFunctions(NamedTuple):
-    """`call(out, *inputs)` and, for several threads at once, `share(address, out, *inputs)`."""
+    """`call(out, *inputs)` and, for several threads at once, `share(address, out, *inputs)` and `linger(address)`."""
 
     call: Any
     share: Any
+    linger: Any
 
 
 def array_functions(
@@ -59,7 +67,9 @@ def array_functions(
     nothing written: where they are no plain NumPy arrays of one shape (an input may be one number), or need a copy.
     `out` must share no memory with the inputs. `share` does so for the parts that no other thread has taken; at the
     address are three 64-bit integers: the point to go on from, the points to take at a time, a multiple of `lanes`, and
-    the points that are done. `keep` is what must live as long as the functions.
+    the points that are done. `linger`, which may be None, waits for a 64-bit integer at the address to become another
+    than zero, for a millisecond or two, without holding up other threads of Python. `keep` is what must live as long as
+    the functions.
     """
     import numpy as np
 
@@ -72,7 +82,8 @@ def array_functions(
     )
     entry = _entry(real)
     bound = (record.pack(), keep, np.ndarray, entry)
-    return ArrayFunctions(entry.call.bind(bound), entry.share.bind(bound))
+    linger = entry.linger.bind(bound) if entry.linger else None
+    return ArrayFunctions(entry.call.bind(bound), entry.share.bind(bound), linger)
 
 
 class _Entry(NamedTuple):
@@ -80,6 +91,7 @@ class _Entry(NamedTuple):
 
     call: PythonFunction
     share: PythonFunction
+    linger: PythonFunction | None
     driver: Driver
 
 
@@ -88,11 +100,15 @@ def _entry(real: str) -> _Entry:
     text = ENTRY.replace("MOST_ARRAYS", str(MOST_ARRAYS)).replace("MOST_COLUMNS", str(MOST_COLUMNS))
     rounding = "fptrunc double %value to float" if real == "float" else "bitcast double %value to double"
     text = text.replace("LOOKS", str(_LOOKS)).replace("ROUND double %value to REAL", rounding).replace("REAL", real)
+    lingers = reads_cycles()
+    text = text.replace("PAUSE.DECLARED", f"declare {_PAUSE[5:]}" if lingers else "").replace("LINGER", str(_LINGER))
+    text = text.replace("PAUSE", _PAUSE if lingers else "")
     drive = driver(real)
-    names = ("alkahest_arrays", "alkahest_share")
+    names = ("alkahest_arrays", "alkahest_share", "alkahest_linger")
     called = ("alkahest_drive", "alkahest_drive_part")
     code = load_with_python([(text, 0)], names, {name: drive.code[name] for name in called})
     doc = "Evaluate arrays into the first; return it, or None where they are not as the function takes them."
     call = PythonFunction(code, names[0], "call_arrays", doc)
     share = PythonFunction(code, names[1], "share_arrays", "Do so with other threads, by the counter at an address.")
-    return _Entry(call, share, drive)
+    linger = PythonFunction(code, names[2], "linger", "Wait shortly for a word at an address to be other than zero.")
+    return _Entry(call, share, linger if lingers else None, drive)

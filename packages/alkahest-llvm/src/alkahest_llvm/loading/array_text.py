@@ -3,7 +3,8 @@
 # `alkahest_arrays(self, args, nargs)`, a METH_FASTCALL function of the result and the inputs. `self` is a tuple that
 # begins with a record in a bytes object, of the words that `_Record` names. `alkahest_share` has an argument before
 # these: the address, as an int, of three words that all threads of a batch share: the point to go on from, how many
-# points to take at a time, and how many are done.
+# points to take at a time, and how many are done. `alkahest_linger` has the address of a word, and lets other threads
+# run until the word is not zero, or for the time of LINGER cycles.
 #
 # It takes objects of one type exactly (a subclass may mean something else by its memory), of one element type, and
 # floats. The result is contiguous. An input has the result's shape and is contiguous or has one axis; or it is one
@@ -23,6 +24,8 @@ declare void @PyErr_Clear()
 declare ptr @PyErr_NoMemory()
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
+declare i64 @llvm.readcyclecounter()
+PAUSE.DECLARED
 declare i32 @alkahest_drive(i64, ptr, i64, i64, ptr, i64, i64, ptr)
 declare i32 @alkahest_drive_part(i64, i64, ptr, i64, i64, ptr, i64, i64, ptr)
 
@@ -215,6 +218,30 @@ leave:
   ret i32 0
 fail:
   ret i32 %status
+}
+
+define ptr @alkahest_linger(ptr %self, ptr %args, i64 %nargs) nounwind {
+entry:
+  %boxed = load ptr, ptr %args
+  %word = call ptr @PyLong_AsVoidPtr(ptr %boxed)
+  %thread = call ptr @PyEval_SaveThread()
+  %begin = call i64 @llvm.readcyclecounter()
+  br label %look
+look:
+  %value = load atomic i64, ptr %word acquire, align 8
+  %called = icmp ne i64 %value, 0
+  %now = call i64 @llvm.readcyclecounter()
+  %waited = sub i64 %now, %begin
+  %late = icmp uge i64 %waited, LINGER
+  %over = or i1 %called, %late
+  br i1 %over, label %done, label %pause
+pause:
+  PAUSE
+  br label %look
+done:
+  call void @PyEval_RestoreThread(ptr %thread)
+  call void @Py_IncRef(ptr @_Py_NoneStruct)
+  ret ptr @_Py_NoneStruct
 }
 
 define ptr @alkahest_share(ptr %self, ptr %args, i64 %nargs) nounwind {
