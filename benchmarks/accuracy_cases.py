@@ -17,6 +17,7 @@ from accuracy_points import (
     beside,
     closest_to_multiples,
     landmarks,
+    lgamma_zeros,
     listed,
     mixed,
     mixed_pairs,
@@ -204,9 +205,11 @@ def _gamma_family() -> list[Case]:
                 uniform(-200, 0),
                 beside(poles[:30]),
                 around(poles[:60]),
-                around(LGAMMA_ROOTS),
+                around(lgamma_zeros()),
+                beside(lgamma_zeros()),
             ],
             build=alkahest.lgamma,
+            hard=lgamma_zeros(),
             exact=reference.exact_lgamma,
             screen=library("lgammal"),
             keep=lambda x: np.floor(x) != x,
@@ -246,12 +249,6 @@ def _polygamma(order: int) -> Case:
         screen=reference.polygamma_screen(order),
     )
 
-
-# The zeros of log |gamma| on the negative axis next to which it is hardest, to the nearest double.
-LGAMMA_ROOTS = (
-    *(-2.4570247382208006, -2.7476826467274127, -3.143580888349980, -3.955294284858598, -4.039361839740537),
-    *(-4.991544640560048, -5.008218168440060, -5.998607480080875, -6.001385294453154, -6.999801507890638),
-)
 
 FINITE = any_bits(-LARGEST, LARGEST)
 

@@ -132,6 +132,22 @@ def closest_to_multiples() -> tuple[float, ...]:
     return tuple(sorted(found | {-x for x in found}))
 
 
+@cache
+def lgamma_zeros() -> tuple[float, ...]:
+    """Return the doubles nearest to the zeros of lgamma from -2 to -17: on both sides of a pole, |gamma| falls to 1."""
+    found: list[float] = []
+    with gmpy2.context(precision=200):
+        for pole in range(2, 18):
+            # On the right of -2 gamma stays above 1; on the left of it, it falls until -2.61, on all others beyond 1/4.
+            for far in (-0.6,) if pole == 2 else (0.35 if pole == 3 else 0.25, -0.25):
+                near, end = gmpy2.mpfr(0), gmpy2.mpfr(far)
+                for _ in range(180):
+                    middle = (near + end) / 2
+                    near, end = (middle, end) if gmpy2.lgamma(middle - pole)[0] > 0 else (near, middle)
+                found.append(float(near - pole))
+    return tuple(found)
+
+
 def mixed(draws: Sequence[Draw]) -> Draw:
     """Return one draw from all of `draws`, in equal parts."""
 

@@ -163,7 +163,7 @@ def stores(rounds: int) -> dict[str, dict[str, float]]:
         runs: dict[str, Run] = {}
         for name, least in {"through": 1 << 60, "past": 0}.items():
             batch_entry.STREAMED_BYTES = least
-            batch_entry.driver.cache_clear()
+            batch_entry.drivers.clear()
             runs[name] = runner(tape, FUSED, targets.host_target().lanes, points)
             runs[name]()  # loads the driver
         copies = {f"{name} + read": _then_read(run, points) for name, run in runs.items()}

@@ -50,6 +50,19 @@ def test_columns_of_a_matrix(compiled):
     assert not out[:, 0].any()
 
 
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+def test_every_short_length_through_strides_of_either_sign(compiled, dtype):
+    kernel = compiled(SUM, dtype=dtype)
+    for n in [*range(1, 70), 511, 512, 513, 1030]:
+        table = np.random.default_rng(n).integers(-99, 99, (n, 3)).astype({"f64": float, "f32": np.float32}[dtype])
+        before = np.full((n + 2, 2), 7.5, table.dtype)
+        out = before[1 : n + 1, 1][::-1]
+        run(kernel, [table[::-1, 0], table[:, 2]], n, dtype, out=[out])
+        np.testing.assert_array_equal(out, table[::-1, 0] + table[:, 2])
+        assert (before[[0, -1]] == 7.5).all()
+        assert (before[:, 0] == 7.5).all()
+
+
 def test_records_of_odd_size(compiled):
     records = np.zeros(300, np.dtype([("tag", "i1"), ("x", "f8"), ("y", "f8")]))
     records["x"], records["y"] = np.arange(300), 0.25

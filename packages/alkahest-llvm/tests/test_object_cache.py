@@ -14,6 +14,8 @@ from alkahest.testing.corpus import op_domain, op_tape, sample
 from alkahest.testing.suites import run
 from alkahest_llvm import targets
 from alkahest_llvm.backend import LLVMBackend
+from alkahest_llvm.blocks import kernels
+from alkahest_llvm.blocks.backend import LLVMFastBackend
 from alkahest_llvm.emitting.lowering import missing_ops
 from alkahest_llvm.loading import batch_entry, engine, library, units
 from alkahest_llvm.loading.kernel import LLVMKernel
@@ -44,11 +46,12 @@ def new_process(monkeypatch):
 
     def forget():
         monkeypatch.setattr(library, "_loaded", {})
-        batch_entry.driver.cache_clear()
+        monkeypatch.setattr(kernels, "_sets", {})
+        batch_entry.drivers.clear()
 
     forget()
     yield forget
-    batch_entry.driver.cache_clear()
+    batch_entry.drivers.clear()
 
 
 @pytest.fixture
@@ -91,6 +94,20 @@ def test_what_was_compiled_is_loaded_with_the_same_bits(new_process, compilation
     assert second.origin == "loaded"
     assert compilations() == 0
     assert dict(second.artifacts) == dict(first.artifacts)
+
+
+@pytest.mark.parametrize("backend", [LLVMBackend, LLVMFastBackend])
+def test_a_new_process_compiles_nothing_and_links_once(backend, new_process, compilations, monkeypatch):
+    x, y = np.linspace(-1, 1, 40), np.linspace(0, 3, 40)
+    expected = backend().compile(TAPE, CompileOptions()).arrays.call(np.empty(40), x, y)
+    assert compilations() > 0
+    new_process()
+    links, link = [], engine.link
+    monkeypatch.setattr(engine, "link", lambda *parts: links.append(parts) or link(*parts))
+    kernel = backend().compile(TAPE, CompileOptions())
+    np.testing.assert_array_equal(run(kernel, [x, y], 40)[0], expected)
+    np.testing.assert_array_equal(kernel.arrays.call(np.empty(40), x, y), expected)
+    assert (compilations(), len(links)) == (0, 1)
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -360,6 +377,6 @@ def test_text_is_compiled_once_for_each_level_and_processor(monkeypatch):
 
 
 def test_units_come_back_as_they_were():
-    unit = units.Unit(b'\x7fELF\n{"a"}\n\x00', "f", (("sin", 8), ("exp", 1)), 640)
+    unit = units.Unit(b'\x7fELF\n{"a"}\n\x00', ("f", "g"), ("h",), (("sin", 8), ("exp", 1)), ("Py_IncRef",), 640)
     assert units._decoded(units._encoded(unit)) == unit._replace(origin="loaded")
-    assert json.loads(units._encoded(unit).split(b"\n")[0])["entry"] == "f"
+    assert json.loads(units._encoded(unit).split(b"\n")[0])["exports"] == ["f", "g"]

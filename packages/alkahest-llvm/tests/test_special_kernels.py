@@ -120,17 +120,6 @@ def test_error_in_ulps(op, draw, bound, one_op, evaluate):
     assert max(errors)[0] <= bound, max(errors)
 
 
-def test_lgamma_beside_its_negative_zeros(one_op, evaluate):
-    roots = [-2.4570247382208, -2.7476826467274, -3.1435808883500, -3.9552942848586, -4.0391618427, -5.0082181736]
-    x = np.concatenate(
-        [close_to(*roots)(np.random.default_rng(32), 500), uniform(-6, -2)(np.random.default_rng(33), 500)]
-    )
-    with mpmath.workprec(200):
-        for value, at in zip(evaluate(one_op("lgamma", "x"), x)[0].tolist(), x.tolist(), strict=True):
-            exact = log_gamma(mpmath.mpf(at))
-            assert abs(value - exact) <= max(2.0**-54, 0.7 * math.ulp(float(exact))), at
-
-
 # (argument, value) pairs, as C99 Annex F and C23 have them where they speak of a function
 SPECIAL = {
     "erf": [

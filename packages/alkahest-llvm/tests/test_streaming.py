@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alkahest import ExprPool, compile_expr, exp, numpy_eval, numpy_eval_par, sin
-from alkahest_llvm.loading import array_entry, batch_entry
+from alkahest_llvm.loading import batch_entry
 from alkahest_llvm.targets import host_target, writes_past_caches
 
 CANARY = -12345.0
@@ -16,8 +16,7 @@ LENGTHS = (1, 5, 8, 15, 16, 17, 31, 64, 100, 1_000, 4_096, 5_003)
 
 
 def _forget() -> None:
-    batch_entry.driver.cache_clear()
-    array_entry._entry.cache_clear()
+    batch_entry.drivers.clear()
 
 
 @pytest.fixture

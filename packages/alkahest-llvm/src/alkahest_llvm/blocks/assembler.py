@@ -77,10 +77,17 @@ class _Assembler:
             elif len(args) == 3 and not params and at not in groups:  # the same for multiply-adds
                 a, b, c = args
                 code = codes.get((op, constant[a], constant[b], constant[c])) or self._code(instr)
-                operands = words[a], words[b], words[c]
-                self._release(at, args)
+                one, two, three = words[a], words[b], words[c]
+                if last[a] == at:
+                    last[a] = 0
+                    free.append(one)
+                if last[b] == at:
+                    last[b] = 0
+                    free.append(two)
+                if last[c] == at:
+                    free.append(three)
                 words[at] = place = columns[at] if at in columns else free.pop() if free else self._new_place()
-                records += (code, place, *operands)
+                records += (code, place, one, two, three)
             else:
                 self._write(at, instr)
         self._copy_outputs()

@@ -28,6 +28,19 @@ class Form(NamedTuple):
     numbers: tuple[str | None, ...] = ()
 
 
+def form_name(form: Form) -> str:
+    """Return a name that no form with other steps, constants or results has, "" where none of letters and digits does.
+
+    >>> form_name(Form((Instr("fma", (0, 1, 2)),), (rule_of("fma"),), (False, False, True), (3,)))
+    'fma.0.1.2_ppc_3'
+    """
+    if form.numbers or any([step.params for step in form.steps]):
+        return ""
+    steps = "_".join([".".join([step.op, *map(str, step.args)]) for step in form.steps])
+    kinds = "".join(["c" if constant else "p" for constant in form.constant])
+    return f"{steps}_{kinds}_{'.'.join(map(str, form.results))}"
+
+
 @dataclass(frozen=True)
 class Arithmetic:
     """What the slots of a tape hold, and how ops compute with it.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import NamedTuple
-
-from alkahest_llvm.loading import engine
+from alkahest_llvm.blocks.forms import Setting
 from alkahest_llvm.targets import PREFETCH_DISTANCE
+
+# The machine's functions: one runs a program over blocks, one over cells, and one is the kernel that ends a program.
+BLOCKS, CELLS, HALT = "alkahest_blocks", "alkahest_cells", "alkahest_halt"
 
 LARGEST_CELLS = 8192  # places of the largest program that runs over cells, in memory of the caller's stack
 
@@ -33,14 +33,15 @@ done:
 # The record of both functions, in words: the program, its table of kernels, the number of input columns, of all
 # columns, of places; for blocks also the bytes of a block, and where in the frame the blocks of temporaries and of
 # inputs begin.
-_TEXT = """
-declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
-
+_HALT_TEXT = """
 define ptr @alkahest_halt(ptr %at, ptr %places, i64 %bytes) nounwind {
   ret ptr null
 }
+"""
 
-RUN_TEXT
+_BLOCKS_TEXT = """
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
+
 ; Copies groups of numbers; a step of 0 repeats the first.
 define internal void @copy(ptr %to, ptr %from, i64 %bytes, i64 %step) nounwind {
 entry:
@@ -260,7 +261,9 @@ moved:
 done:
   ret void
 }
+"""
 
+_CELLS_TEXT = """
 define void @alkahest_cells(ptr %in, ptr %out, ptr %record) nounwind {
 entry:
   %r1 = getelementptr i64, ptr %record, i64 1
@@ -308,38 +311,23 @@ done:
 """
 
 
-class Machine(NamedTuple):
-    """Addresses of the machine's functions; `code` keeps them loaded.
+def machine_text(setting: Setting) -> str:
+    """Return the IR of the machine for one setting: `HALT`, and `BLOCKS` or `CELLS`.
 
-    `blocks` has the signature of batch code (see `loading.batch_entry`), `cells` that of scalar code; both are handed
-    the address of a record as context. `halt` is the kernel that ends a program.
+    The former has the signature of batch code (see `loading.batch_entry`), the latter that of scalar code; both are
+    handed the address of a record as context.
     """
-
-    blocks: int
-    cells: int
-    halt: int
-    code: engine.Code
-
-
-def machine(real: str, lanes: int) -> Machine:
-    """Return the machine for "double" or "float", of which kernels over blocks compute `lanes` at a time."""
-    return _machine(real, lanes, engine.machine())
-
-
-@cache
-def _machine(real: str, lanes: int, _: str) -> Machine:
-    double = real == "double"
+    double = setting.real == "double"
     words = {
-        "GROUP_BYTES": str(lanes * (8 if double else 4)),
-        "GROUP": f"<{lanes} x {real}>",
+        "GROUP_BYTES": str(setting.group_bytes),
+        "GROUP": f"<{setting.lanes} x {setting.real}>",
         "DISTANCE": str(PREFETCH_DISTANCE),
         "PREFETCHED": str(_MOST_PREFETCHED),
         "TO_REAL": "bitcast double %x to double" if double else "fptrunc double %x to float",
         "FROM_REAL": "bitcast double %result to double" if double else "fpext float %result to double",
-        "REAL": real,
+        "REAL": setting.real,
     }
-    text = _TEXT.replace("RUN_TEXT", RUN)
+    text = _HALT_TEXT + RUN + (_BLOCKS_TEXT if setting.blocks else _CELLS_TEXT)
     for word, meaning in words.items():
         text = text.replace(word, meaning)
-    code = engine.load(text, ("alkahest_blocks", "alkahest_cells", "alkahest_halt"), {}, level=1)
-    return Machine(code["alkahest_blocks"], code["alkahest_cells"], code["alkahest_halt"], code)
+    return text

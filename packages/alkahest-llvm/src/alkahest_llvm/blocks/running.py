@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from alkahest_llvm.blocks.forms import Setting
 from alkahest_llvm.blocks.kernels import kernel_set
-from alkahest_llvm.blocks.machine import Machine, machine
+from alkahest_llvm.blocks.machine import BLOCKS, CELLS, HALT
 from alkahest_llvm.blocks.program import WORD, Program
 
 # What a place holds: larger blocks were slower. All places together should stay in the second-level cache.
@@ -31,13 +31,12 @@ class Code(NamedTuple):
 
 def block_code(program: Program, setting: Setting) -> Code:
     """Return code over columns, in the signature of batch code with `setting.lanes` (see `loading.batch_entry`)."""
-    at = machine(setting.real, setting.lanes)
     block = _block_bytes(program.n_places, setting.group_bytes)
     tables = WORD * (program.n_places + program.n_columns + program.n_inputs)
     temporaries = -(-tables // _CACHE_LINE) * _CACHE_LINE
     inputs = temporaries + block * (program.n_places - program.n_columns)
     frame_bytes = inputs + block * program.n_inputs + _CACHE_LINE
-    return _code(at.blocks, program, setting, at, (block, temporaries, inputs), frame_bytes)
+    return _code(BLOCKS, program, setting, (block, temporaries, inputs), frame_bytes)
 
 
 def _block_bytes(n_places: int, group_bytes: int) -> int:
@@ -50,15 +49,14 @@ def cell_code(program: Program, setting: Setting) -> Code:
 
     The setting must be one without blocks. The code takes eight bytes a place of its caller's stack.
     """
-    at = machine(setting.real, setting.lanes)
-    return _code(at.cells, program, setting, at, (), 0)
+    return _code(CELLS, program, setting, (), 0)
 
 
-def _code(
-    address: int, program: Program, setting: Setting, at: Machine, sizes: tuple[int, ...], frame_bytes: int
-) -> Code:
+def _code(entry: str, program: Program, setting: Setting, sizes: tuple[int, ...], frame_bytes: int) -> Code:
     kernels = kernel_set(setting)
-    table = array("q", [at.halt, *kernels.addresses(program.forms)])
+    addresses = kernels.addresses(program.forms)
+    table = array("q", [kernels.machine(HALT), *addresses])
     places = (program.n_inputs, program.n_columns, program.n_places)
     record = array("q", [program.words.buffer_info()[0], table.buffer_info()[0], *places, *sizes])
-    return Code(address, record.buffer_info()[0], frame_bytes, (program, kernels, table, record, at.code))
+    keep = (program, kernels, table, record)
+    return Code(kernels.machine(entry), record.buffer_info()[0], frame_bytes, keep)

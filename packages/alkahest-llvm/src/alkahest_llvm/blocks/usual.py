@@ -17,6 +17,11 @@ _ARITHMETIC = {
 }
 
 
+def usual_ops(arithmetic: Arithmetic) -> list[str]:
+    """Return the ops of usual arithmetic that have this package's own rules; `usual_forms` depends on nothing else."""
+    return [op for op in _ARITHMETIC if REALS.is_own(op, REALS.rule_of(op))] if arithmetic is REALS else []
+
+
 def usual_forms(arithmetic: Arithmetic) -> list[Form]:
     """Return the forms of usual arithmetic, chains of multiply-adds among them, that have this package's own rules.
 

@@ -50,8 +50,8 @@ class _Builder(Builder):
         return self.convert("fpext", value, "double") if isinstance(value, Constant) else super().as_double(value)
 
 
-def write_kernel(module: ModuleText, name: str, form: Form, setting: Setting) -> None:
-    """Define the kernel of a form in `module`.
+def write_kernel(module: ModuleText, name: str, form: Form, setting: Setting, linkage: str = "") -> None:
+    """Define the kernel of a form in `module`; `linkage` may be "internal ".
 
     Raises `LookedAtError` where a rule asks for the value of a constant which `form.numbers` does not give.
     """
@@ -64,7 +64,7 @@ def write_kernel(module: ModuleText, name: str, form: Form, setting: Setting) ->
         result = slots[slot]
         for pointer, number in zip(pointers, result if values > 1 else (result,), strict=True):
             writer.store(pointer, number)
-    module.define(writer.text(name))
+    module.define(writer.text(name, linkage))
 
 
 class _Writer:
@@ -114,9 +114,9 @@ class _Writer:
         """Store a result."""
         self.builder.lines.append(f"  store {self.vector} {value.ref}, ptr {self._current(target)}, align {self.align}")
 
-    def text(self, name: str) -> str:
+    def text(self, name: str, linkage: str) -> str:
         """Return the definition of the kernel."""
-        lines = [f"define ptr @{name}(ptr %at, ptr %places, i64 %bytes) nounwind {{", "entry:", *self.head]
+        lines = [f"define {linkage}ptr @{name}(ptr %at, ptr %places, i64 %bytes) nounwind {{", "entry:", *self.head]
         if self.setting.blocks:
             step = self.setting.group_bytes
             lines += ["  br label %loop", "loop:", f"  %i = phi i64 [0, %entry], [%i.next, %{self.builder.block}]"]

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alkahest.extend import CompileError, CompileOptions, Tape
-from alkahest_llvm.blocks.machine import machine
+from alkahest_llvm.blocks.machine import HALT
 from alkahest_llvm.blocks.program import WORD
 from alkahest_llvm.intervals.choosing import LANES
 from alkahest_llvm.intervals.cutting import Context, Cutter, buffer, code, end_of
 from alkahest_llvm.intervals.descending import LEAF, LEVEL, PIXELS, SIDE
 from alkahest_llvm.intervals.records import PLACE, RECORD_WORDS, interval_kernels, number_kernels, records_of
 from alkahest_llvm.optimising.optimiser import optimise
-from alkahest_llvm.targets import host_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,14 +36,15 @@ class PrunedShape:
         if options.dtype != "f64":
             raise CompileError("pruning works in double precision.", remedy="Leave dtype as it is.")
         records = records_of(optimise(tape, options), options)
-        operations, halt = records.operations, machine("double", host_target().lanes)
-        numbers = number_kernels(options).addresses([o.numbers for o in operations])
-        intervals = interval_kernels(options).addresses([o.intervals for o in operations])
+        operations = records.operations
+        of_numbers, of_intervals = number_kernels(options), interval_kernels(options)
+        numbers = of_numbers.addresses([o.numbers for o in operations])
+        intervals = of_intervals.addresses([o.intervals for o in operations])
         # By number of the kernel, of which 0 is the one that halts.
-        self._number_kernels = np.array([halt.halt, *numbers], np.int64)
-        self._interval_kernels = np.array([halt.halt, *intervals], np.int64)
+        self._number_kernels = np.array([of_numbers.machine(HALT), *numbers], np.int64)
+        self._interval_kernels = np.array([of_intervals.machine(HALT), *intervals], np.int64)
         self._facts = np.array([0, *[o.facts for o in operations]], np.int64)
-        self._halt = halt
+        self._keep = of_numbers, of_intervals
         room = buffer(len(records.words))
         room[:-RECORD_WORDS] = records.words
         cutter = Cutter(self._facts, records.n_places, records.n_places)

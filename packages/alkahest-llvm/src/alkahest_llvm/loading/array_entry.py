@@ -11,25 +11,14 @@ import struct
 from functools import cache
 from typing import Any, NamedTuple
 
-from alkahest_llvm.loading.array_text import ENTRY
-from alkahest_llvm.loading.batch_entry import Driver, driver
-from alkahest_llvm.loading.python_functions import PythonFunction, load_with_python
+from alkahest_llvm.loading import engine
+from alkahest_llvm.loading.batch_entry import driver
+from alkahest_llvm.loading.entries import ARRAYS, LINGER, MOST_ARRAYS, MOST_COLUMNS, SHARE
+from alkahest_llvm.loading.python_functions import PythonFunction
 from alkahest_llvm.targets import reads_cycles
-
-MOST_ARRAYS = 32
-MOST_COLUMNS = 128
 
 # Below about this many operations, letting other threads run costs more than they gain.
 _OPERATIONS_WITH_LOCK = 20_000
-
-# How often a thread looks for the end of others' parts: some ten microseconds, less than waking a thread takes.
-_LOOKS = 20_000
-
-# For how many cycles a helper's thread stays awake between two batches: a millisecond or two. To wake one from sleep
-# takes a tenth of that on a virtual machine, which is much of a batch of a million points. Only an x86 processor lets
-# programs read its counter of cycles; elsewhere helpers sleep.
-_LINGER = 1 << 22
-_PAUSE = "call void @llvm.x86.sse2.pause()"
 
 
 class _Record(NamedTuple):
@@ -80,35 +69,26 @@ def array_functions(
     record = _Record(
         code, n_in, n_out, context, lanes, frame_bytes, ord(kind.char), kind.itemsize, short, id(np.ndarray)
     )
-    entry = _entry(real)
+    entry = _entry(driver(real).code)
     bound = (record.pack(), keep, np.ndarray, entry)
     linger = entry.linger.bind(bound) if entry.linger else None
     return ArrayFunctions(entry.call.bind(bound), entry.share.bind(bound), linger)
 
 
 class _Entry(NamedTuple):
-    """The functions, and the driver that they call."""
+    """The functions, one set for each driver: they stand in one object with it."""
 
     call: PythonFunction
     share: PythonFunction
     linger: PythonFunction | None
-    driver: Driver
 
 
 @cache
-def _entry(real: str) -> _Entry:
-    text = ENTRY.replace("MOST_ARRAYS", str(MOST_ARRAYS)).replace("MOST_COLUMNS", str(MOST_COLUMNS))
-    rounding = "fptrunc double %value to float" if real == "float" else "bitcast double %value to double"
-    text = text.replace("LOOKS", str(_LOOKS)).replace("ROUND double %value to REAL", rounding).replace("REAL", real)
-    lingers = reads_cycles()
-    text = text.replace("PAUSE.DECLARED", f"declare {_PAUSE[5:]}" if lingers else "").replace("LINGER", str(_LINGER))
-    text = text.replace("PAUSE", _PAUSE if lingers else "")
-    drive = driver(real)
-    names = ("alkahest_arrays", "alkahest_share", "alkahest_linger")
-    called = ("alkahest_drive", "alkahest_drive_part")
-    code = load_with_python([(text, 0)], names, {name: drive.code[name] for name in called})
+def _entry(code: engine.Code) -> _Entry:
     doc = "Evaluate arrays into the first; return it, or None where they are not as the function takes them."
-    call = PythonFunction(code, names[0], "call_arrays", doc)
-    share = PythonFunction(code, names[1], "share_arrays", "Do so with other threads, by the counter at an address.")
-    linger = PythonFunction(code, names[2], "linger", "Wait shortly for a word at an address to be other than zero.")
-    return _Entry(call, share, linger if lingers else None, drive)
+    call = PythonFunction(code, ARRAYS, "call_arrays", doc)
+    doc = "Do so with other threads, by the counter at an address."
+    share = PythonFunction(code, SHARE, "share_arrays", doc)
+    doc = "Wait shortly for a word at an address to be other than zero."
+    linger = PythonFunction(code, LINGER, "linger", doc) if reads_cycles() else None
+    return _Entry(call, share, linger)

@@ -1,4 +1,4 @@
-"""The IR of the array entry; `array_entry` fills in its words in capitals."""
+"""The IR of the array entry; `entries` fills in its words in capitals."""
 
 # `alkahest_arrays(self, args, nargs)`, a METH_FASTCALL function of the result and the inputs. `self` is a tuple that
 # begins with a record in a bytes object, of the words that `_Record` names. `alkahest_share` has an argument before
@@ -8,7 +8,8 @@
 #
 # It takes objects of one type exactly (a subclass may mean something else by its memory), of one element type, and
 # floats. The result is contiguous. An input has the result's shape and is contiguous or has one axis; or it is one
-# number. It returns the result, or None where something is otherwise, with nothing written.
+# number. It returns the result, or None where something is otherwise, with nothing written. It calls the driver, which
+# stands in the same module.
 ENTRY = """
 declare ptr @PyTuple_GetItem(ptr, i64)
 declare ptr @PyBytes_AsString(ptr)
@@ -26,8 +27,6 @@ declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
 declare i64 @llvm.readcyclecounter()
 PAUSE.DECLARED
-declare i32 @alkahest_drive(i64, ptr, i64, i64, ptr, i64, i64, ptr)
-declare i32 @alkahest_drive_part(i64, i64, ptr, i64, i64, ptr, i64, i64, ptr)
 
 @_Py_NoneStruct = external global i8
 @PyFloat_Type = external global i8

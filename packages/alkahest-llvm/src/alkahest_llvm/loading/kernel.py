@@ -11,7 +11,7 @@ from alkahest.extend import CompileOptions, Tape, once
 from alkahest_llvm.emitting.builder import REAL
 from alkahest_llvm.loading import engine, library
 from alkahest_llvm.loading.array_entry import array_functions
-from alkahest_llvm.loading.batch_entry import driver, flat_columns
+from alkahest_llvm.loading.batch_entry import flat_columns, load_with_driver
 from alkahest_llvm.loading.units import Unit, kept, sources
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class LLVMKernel:
         from alkahest_llvm.loading.scalar_entry import scalar_function
 
         unit = self._made("scalar", self._generate_scalar)
-        code = library.load(unit)
-        return scalar_function(code[unit.entry], self._tape.inputs, self.n_outputs, code)
+        code = library.load([unit])
+        return scalar_function(code[unit.exports[0]], self._tape.inputs, self.n_outputs, code)
 
     @once
     def arrays(self) -> Any:
@@ -120,9 +120,8 @@ class LLVMKernel:
     @once
     def _batch(self) -> _Batch:
         unit = self._unit
-        code = library.load(unit)
-        constants = (self.n_inputs, self.n_outputs, code[unit.entry], self._width, unit.frame_bytes, None)
-        drive = driver(REAL[self._options.dtype])
+        code, drive = load_with_driver([unit], REAL[self._options.dtype])
+        constants = (self.n_inputs, self.n_outputs, code[unit.exports[0]], self._width, unit.frame_bytes, None)
         return _Batch(drive.call, constants, (drive, code))
 
     def _made(self, what: str, generate: Callable[[], Generated]) -> Unit:
@@ -134,19 +133,23 @@ class LLVMKernel:
 
         def compile_now() -> Unit:
             made = generate()
-            return Unit(engine.compile_object(made.text, self._level), made.entry, made.imports, made.frame_bytes)
+            return _unit(engine.compile_object(made.text, self._level), made)
 
         if _is_all_ours(self._tape):
             named = f"{what} tape {self._tape.digest} {self._options!r} level {self._level}"
             return kept(f"{named} machine {engine.machine()} sources {sources()}", compile_now)
         made = generate()
         unit = engine.compile_text(made.text, self._level)
-        return unit._replace(entry=made.entry, imports=made.imports, frame_bytes=made.frame_bytes)
+        return _unit(unit.code, made)._replace(origin=unit.origin)
 
     def _generate_scalar(self) -> Generated:
         from alkahest_llvm.loading.generating import scalar_code
 
         return scalar_code(self._tape, self._options)
+
+
+def _unit(code: bytes, made: Generated) -> Unit:
+    return Unit(code, (made.entry,), imports=made.imports, frame_bytes=made.frame_bytes)
 
 
 def _generate_batch(tape: Tape, options: CompileOptions, style: KernelStyle | int, width: int) -> Generated:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from alkahest_llvm.loading import engine
+from alkahest_llvm.loading.python_functions import python_address
 from alkahest_llvm.loading.units import Unit, kept, sources
 
 LEVEL = 2
@@ -31,16 +33,16 @@ def addresses(wanted: set[Name]) -> dict[str, int]:
         return {symbol: code[symbol] for symbol, code in [_loaded[kernel] for kernel in wanted]}
 
 
-def load(unit: Unit) -> engine.Code:
-    """Load a unit, together with those kernels it calls that are not loaded yet, which takes less than each by itself.
+def load(units: Sequence[Unit]) -> engine.Code:
+    """Load units, together with those kernels they call that are not loaded yet, which takes less than each by itself.
 
-    The unit then stays in memory as long as they do.
+    The units then stay in memory as long as the kernels do.
     """
     with engine.lock:
-        return _link([unit], set(unit.imports))
+        return _link(units, {kernel for unit in units for kernel in unit.imports})
 
 
-def _link(units: list[Unit], wanted: set[Name]) -> engine.Code:
+def _link(units: Sequence[Unit], wanted: set[Name]) -> engine.Code:
     """Load units and the kernels that are wanted, with those that they call in turn."""
     kernels: dict[Name, Unit] = {}
     present: set[Name] = set()
@@ -54,8 +56,9 @@ def _link(units: list[Unit], wanted: set[Name]) -> engine.Code:
             wanted.update(kernels[kernel].imports)
     units = [*units, *kernels.values()]
     imports = {symbol: code[symbol] for symbol, code in [_loaded[kernel] for kernel in present]}
-    code = engine.link([unit.code for unit in units], [unit.entry for unit in units], imports)
-    _loaded.update({kernel: Loaded(unit.entry, code) for kernel, unit in kernels.items()})
+    imports |= {name: python_address(name) for unit in units for name in unit.python}
+    code = engine.link([unit.code for unit in units], [name for unit in units for name in unit.exports], imports)
+    _loaded.update({kernel: Loaded(unit.exports[0], code) for kernel, unit in kernels.items()})
     return code
 
 
@@ -71,4 +74,4 @@ def _compile(name: str, width: int) -> Unit:
     module, kernel, entry = ModuleText("call"), find(name), symbol(name, width)
     module.define(kernel_text(module, kernel, width, attributes="nounwind"), f"@{entry}")
     code = engine.compile_object(str(module), LEVEL)
-    return Unit(code, entry, tuple(sorted(module.imports - {(name, width)})))
+    return Unit(code, (entry,), imports=tuple(sorted(module.imports - {(name, width)})))

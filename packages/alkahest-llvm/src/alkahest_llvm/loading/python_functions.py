@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alkahest_llvm.loading import engine
 
 _METH_FASTCALL, _METH_KEYWORDS = 0x0080, 0x0002
-
-
-def load_with_python(
-    texts: Sequence[tuple[str, int]], exports: Sequence[str], imports: Mapping[str, int]
-) -> engine.Code:
-    """Load IR texts, each with its code generation level, that call functions of CPython and those of `imports`."""
-    objects = [engine.compile_text(text, level).code for text, level in texts]
-    python = {name: _address(name) for text, _ in texts for name in _of_python(text)}
-    return engine.link(objects, exports, {**python, **imports})
 
 
 class PythonFunction:
@@ -48,13 +38,14 @@ class _MethodDef(ctypes.Structure):
     )
 
 
-def _of_python(text: str) -> list[str]:
+def python_names(text: str) -> tuple[str, ...]:
     """Return what IR text declares of CPython: functions, and types and other objects."""
     lines = text.splitlines()
     functions = [line.split("@")[1].split("(")[0] for line in lines if line.startswith("declare")]
     objects = [line[1:].split()[0] for line in lines if line.startswith("@")]
-    return [name for name in (*functions, *objects) if name.startswith(("Py", "_Py"))]
+    return tuple([name for name in (*functions, *objects) if name.startswith(("Py", "_Py"))])
 
 
-def _address(name: str) -> int:
+def python_address(name: str) -> int:
+    """Return where CPython has a function or an object of that name."""
     return ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, name))

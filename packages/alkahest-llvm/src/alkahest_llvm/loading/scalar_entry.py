@@ -14,8 +14,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from alkahest.extend import ArityError, real_numbers
+from alkahest_llvm.loading import engine, library
 from alkahest_llvm.loading.object_layout import object_layout
-from alkahest_llvm.loading.python_functions import PythonFunction, load_with_python
+from alkahest_llvm.loading.python_functions import PythonFunction, python_names
 from alkahest_llvm.loading.scalar_short_text import SHORT
 from alkahest_llvm.loading.scalar_text import (
     FALLS_BACK,
@@ -89,13 +90,19 @@ class _Functions(NamedTuple):
 @cache
 def _functions() -> _Functions:
     # The long way runs rarely, and is compiled several times faster unoptimised.
-    texts = [((GET_ITEM if hasattr(ctypes.pythonapi, "PyList_GetItemRef") else GET_ITEM_HERE) + GENERAL, 0)]
     alone = with_fallback = "alkahest_any"
+    get_item = GET_ITEM if hasattr(ctypes.pythonapi, "PyList_GetItemRef") else GET_ITEM_HERE
+    texts: list[tuple[str, int, tuple[str, ...]]] = [(get_item + GENERAL, 0, (alone,))]
     layout = object_layout()
     if layout is not None:
-        texts.append((_short_text({name.upper(): offset for name, offset in layout._asdict().items()}), 2))
         alone, with_fallback = "alkahest_call", "alkahest_call_or_hand_over"
-    code = load_with_python(texts, sorted({alone, with_fallback}), {})
+        short = _short_text({name.upper(): offset for name, offset in layout._asdict().items()})
+        texts.append((short, 2, (alone, with_fallback)))
+    units = [
+        engine.compile_text(text, level)._replace(exports=exports, python=python_names(text))
+        for text, level, exports in texts
+    ]
+    code = library.load(units)
     doc = "Evaluate at a list or tuple of numbers, or at the numbers."
     return _Functions(
         PythonFunction(code, alone, "compiled", doc),

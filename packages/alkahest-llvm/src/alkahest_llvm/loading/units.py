@@ -13,15 +13,19 @@ from alkahest.extend import code_store
 
 
 class Unit(NamedTuple):
-    """Object code that exports the function `entry`.
+    """Object code that exports functions, and where there are many of them a table of their addresses.
 
-    `imports` are the kernels of the library that it calls, as (name, width). `frame_bytes` is the memory which batch
-    code wants for itself. `origin` says whether this process "compiled" the code or "loaded" it.
+    `listed` are the names of functions that are no exports, and whose addresses the first export lists: a name takes
+    the linker longer than an address. `imports` are the kernels of the library that the code calls, as (name, width),
+    and `python` what it uses of CPython. `frame_bytes` is the memory which batch code wants for itself. `origin` says
+    whether this process "compiled" the code or "loaded" it.
     """
 
     code: bytes
-    entry: str = ""
+    exports: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
     imports: tuple[tuple[str, int], ...] = ()
+    python: tuple[str, ...] = ()
     frame_bytes: int = 0
     origin: str = "compiled"
 
@@ -84,7 +88,8 @@ def _decoded(stored: bytes) -> Unit | None:
     try:
         facts: dict[str, Any] = json.loads(head)
         imports = tuple([(str(name), int(width)) for name, width in facts["imports"]])
-        return Unit(code, str(facts["entry"]), imports, int(facts["frame_bytes"]), "loaded")
+        exports, listed, python = (tuple(map(str, facts[names])) for names in ("exports", "listed", "python"))
+        return Unit(code, exports, listed, imports, python, int(facts["frame_bytes"]), "loaded")
     except (LookupError, TypeError, ValueError):
         return None
 

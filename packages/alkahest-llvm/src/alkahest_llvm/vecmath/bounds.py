@@ -78,7 +78,7 @@ BOUNDS: dict[str, Bound] = {
     "erfc": Bound(0.9),
     "gamma": Bound(0.8),
     "lgamma": Bound(0.7),
-    "lgamma, x < 0": Bound(0.7, unit=1.0),
+    "lgamma, x < 0": Bound(0.7),
     "digamma": Bound(5.0),
     "digamma, x < 0": Bound(4.0, unit=8.0),
     "polygamma 1": Bound(4.0),

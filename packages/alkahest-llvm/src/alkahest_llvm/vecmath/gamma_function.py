@@ -10,9 +10,10 @@ rounded at the end; that is also why factorials that are doubles come out exactl
 from __future__ import annotations
 
 from alkahest_llvm.emitting.builder import Value
-from alkahest_llvm.emitting.operations import equal, fabs, fma, horner, is_nan, rint, select
+from alkahest_llvm.emitting.operations import equal, fabs, fma, horner, rint, select
 from alkahest_llvm.vecmath.coefficients import PI
 from alkahest_llvm.vecmath.common import EXPONENT_SHIFT, INF, NAN, fast_two_sum, patch, rough_reciprocal, scale
+from alkahest_llvm.vecmath.lgamma_zeros import improved
 from alkahest_llvm.vecmath.logarithm import exponent_and_fraction
 from alkahest_llvm.vecmath.power import twofold_log
 from alkahest_llvm.vecmath.reflection import fraction, sine_of_pi
@@ -149,7 +150,7 @@ def gamma_any(x: Value) -> Value:
 def lgamma(x: Value) -> Value:
     """Return log |gamma(x)|, inf at 0, at negative integers and at both infinities.
 
-    Error below 0.7 ulp for x > -2, beside the zeros at 1 and 2 too; below that 0.7 ulp or 2^-54, whichever is larger.
+    Error below 0.7 ulp, beside all zeros too.
     """
     high, low = _lgamma_from_near_zero(x)
     usual = (x >= -0.5) & (x <= _FAR) & (fabs(x) >= _TINY)
@@ -174,8 +175,8 @@ def lgamma_any(x: Value) -> Value:
     """Return log |gamma(x)| where |x| is tiny, x is large or below -1/2."""
     b = x.builder
     size = fabs(x)
-    y = -b.kernel("log", select(size < _TINY, size, 1.0))
-    y = select(x > _FAR, _lgamma_far(x), y)
+    y = patch(size < _TINY, x, lambda: -b.kernel("log", select(size < _TINY, size, 1.0)))
+    y = patch(x > _FAR, y, lambda: _lgamma_far(x))
 
     def reflected() -> list[Value]:
         a = select((x < -0.5) & (x > -_FAR), size, 1.5)
@@ -187,7 +188,7 @@ def lgamma_any(x: Value) -> Value:
         return [select(x < -0.5, select(pole | (x <= -_FAR), INF, high + low), y)]
 
     (y,) = b.if_any(x < -0.5, reflected, [y])
-    return select(is_nan(x), x, y)
+    return improved(x, y)
 
 
 def _lgamma_far(x: Value) -> Value:
