@@ -16,7 +16,7 @@ from alkahest.expr.traversal import reachable
 from alkahest.symbolic.canonical import canonical_node
 from alkahest.symbolic.exact import exact_call
 from alkahest.symbolic.folding import folding_node
-from alkahest.symbolic.polynomial import poly_coefficients
+from alkahest.symbolic.polynomials.coefficients import poly_coefficients
 
 DIGITS = 60
 # Closer than this to a step, a pole or a tie, rounded values cannot tell on which side they are.

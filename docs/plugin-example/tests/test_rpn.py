@@ -4,10 +4,11 @@ import math
 
 import pytest
 from alkahest_rpn import plugin, softplus
+from alkahest_rpn.functions import IDENTITIES
 
 from alkahest import CompileConfig, ExprPool, compile_expr, diff, emit, exp, sin
 from alkahest.extend import AlkahestError
-from alkahest.testing import BackendSuite
+from alkahest.testing import BackendSuite, check_identity
 
 
 class TestRpn(BackendSuite):
@@ -55,3 +56,8 @@ def test_a_formula_it_has_no_word_for_runs_elsewhere(xy):
     assert f.tier != "rpn"
     assert "has no word for erf" in str(f.explain())
     assert f([0.5, 1.0]) == pytest.approx(math.erf(0.5) + math.e, rel=1e-15)
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=lambda i: i.name)
+def test_identities_hold(identity):
+    check_identity(identity)

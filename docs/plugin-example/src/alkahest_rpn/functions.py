@@ -2,8 +2,8 @@
 
 import math
 
-from alkahest import exp
-from alkahest.extend import Scalar, apply, scalar_p
+from alkahest import ExprPool, exp
+from alkahest.extend import Identity, Scalar, apply, scalar_p
 
 
 def softplus_array(x):
@@ -30,3 +30,10 @@ def softplus(x: Scalar) -> Scalar:
     0.6931471805599453
     """
     return apply(softplus_p, x)
+
+
+_pool = ExprPool()
+_a = _pool.symbol("a")
+IDENTITIES = [
+    Identity("softplus of both signs", softplus(_a) - softplus(-_a), _a, group="softplus"),
+]

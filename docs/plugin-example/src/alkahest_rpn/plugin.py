@@ -37,3 +37,11 @@ def alkahest_lowerings(target):
     """Set the rules of the language; rules for other targets are none of ours."""
     if target == "rpn":
         import alkahest_rpn.words  # noqa: F401
+
+
+@hookimpl
+def alkahest_rewrites():
+    """Give the simplifier what is known of softplus."""
+    from alkahest_rpn.functions import IDENTITIES
+
+    return IDENTITIES

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from alkahest.errors import AlkahestError as AlkahestError
     from alkahest.errors import ArityError as ArityError
     from alkahest.errors import ArrayError as ArrayError
+    from alkahest.errors import AssumptionError as AssumptionError
     from alkahest.errors import BackendUnavailableError as BackendUnavailableError
     from alkahest.errors import BatchError as BatchError
     from alkahest.errors import BranchError as BranchError
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from alkahest.errors import FitError as FitError
     from alkahest.errors import FPCoreError as FPCoreError
     from alkahest.errors import IdentifierError as IdentifierError
+    from alkahest.errors import IdentityError as IdentityError
     from alkahest.errors import LeakedValueError as LeakedValueError
     from alkahest.errors import LiteralError as LiteralError
     from alkahest.errors import LoopError as LoopError
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from alkahest.errors import SchemaViolationError as SchemaViolationError
     from alkahest.errors import SerializationError as SerializationError
     from alkahest.errors import ShapeError as ShapeError
+    from alkahest.errors import StabilityError as StabilityError
     from alkahest.errors import StaticInputError as StaticInputError
     from alkahest.errors import SymbolNameError as SymbolNameError
     from alkahest.errors import TracedAttributeError as TracedAttributeError
@@ -188,9 +191,25 @@ if TYPE_CHECKING:
     from alkahest.prims.text import concat as concat
     from alkahest.prims.text import format as format
     from alkahest.prims.text import match as match
+    from alkahest.symbolic.derivation import Derivation as Derivation
+    from alkahest.symbolic.derivation import Step as Step
     from alkahest.symbolic.derivative import diff as diff
-    from alkahest.symbolic.polynomial import horner as horner
+    from alkahest.symbolic.egraph.costs import OpCost as OpCost
+    from alkahest.symbolic.egraph.costs import SizeCost as SizeCost
+    from alkahest.symbolic.facts.assumptions import assuming as assuming
+    from alkahest.symbolic.polynomials.estrin import estrin as estrin
+    from alkahest.symbolic.polynomials.horner import horner as horner
+    from alkahest.symbolic.polynomials.series import series as series
+    from alkahest.symbolic.rational.cancel import cancel as cancel
+    from alkahest.symbolic.rational.collecting import collect_terms as collect_terms
+    from alkahest.symbolic.rational.expand import expand as expand
+    from alkahest.symbolic.rules.identity import Identity as Identity
     from alkahest.symbolic.simplification import simplify as simplify
+    from alkahest.symbolic.simplification import simplify_log_exp as simplify_log_exp
+    from alkahest.symbolic.simplification import simplify_trig as simplify_trig
+    from alkahest.symbolic.stability.stabilize import StabilityCost as StabilityCost
+    from alkahest.symbolic.stability.stabilize import Stabilized as Stabilized
+    from alkahest.symbolic.stability.stabilize import stabilize as stabilize
     from alkahest.transforms.batching import batch as batch
     from alkahest.transforms.batching import return_exceptions as return_exceptions
     from alkahest.transforms.boundary import custom as custom
@@ -222,15 +241,15 @@ _MODULES = {
     "emitting.c": "emit_c",
     "emitting.formats": "emit",
     "errors": (
-        "AlkahestError ArityError ArrayError BackendUnavailableError BatchError BranchError BudgetError "
-        "ClientError ComparisonError CompileError ConfigError ContextError ControlFlowError DataFileError "
+        "AlkahestError ArityError ArrayError AssumptionError BackendUnavailableError BatchError BranchError "
+        "BudgetError ClientError ComparisonError CompileError ConfigError ContextError ControlFlowError DataFileError "
         "DifferentiationError DomainError DtypeError DuplicateBackendError DuplicateInputError "
         "DuplicateRuleError EmitError FPCoreError FactorError FileAccessError FileFormatError FitError "
-        "IdentifierError LeakedValueError LiteralError LoopError MarkError MemoError MissingPackageError "
+        "IdentifierError IdentityError LeakedValueError LiteralError LoopError MarkError MemoError MissingPackageError "
         "MissingRuleError ModelTimeoutError NotASymbolError NumberOverflowError OperandError OperandTypeError "
         "ParseError PolynomialError PoolMismatchError ProgramError ProviderError RuleError SchemaError "
-        "SchemaViolationError SerializationError ShapeError StaticInputError SymbolNameError TraceError "
-        "TracedAttributeError TracedValueError TreeError UnknownDomainError UnknownFormatError "
+        "SchemaViolationError SerializationError ShapeError StabilityError StaticInputError SymbolNameError "
+        "TraceError TracedAttributeError TracedValueError TreeError UnknownDomainError UnknownFormatError "
         "UnknownFunctionError UnknownModelError UnknownSymbolError ZeroError"
     ),
     "expr.expression": "Expr",
@@ -261,9 +280,19 @@ _MODULES = {
     "prims.schema_nodes": "Bool Enum Float Int Str",
     "prims.special": "digamma erf erfc gamma lgamma polygamma",
     "prims.text": "concat format match",
+    "symbolic.derivation": "Derivation Step",
     "symbolic.derivative": "diff",
-    "symbolic.polynomial": "horner",
-    "symbolic.simplification": "simplify",
+    "symbolic.egraph.costs": "OpCost SizeCost",
+    "symbolic.facts.assumptions": "assuming",
+    "symbolic.polynomials.estrin": "estrin",
+    "symbolic.polynomials.horner": "horner",
+    "symbolic.polynomials.series": "series",
+    "symbolic.rational.cancel": "cancel",
+    "symbolic.rational.collecting": "collect_terms",
+    "symbolic.rational.expand": "expand",
+    "symbolic.rules.identity": "Identity",
+    "symbolic.simplification": "simplify simplify_log_exp simplify_trig",
+    "symbolic.stability.stabilize": "StabilityCost Stabilized stabilize",
     "transforms.batching": "batch return_exceptions",
     "transforms.boundary": "custom",
     "transforms.forward": "pushforward",

@@ -203,6 +203,24 @@ class DifferentiationError(AlkahestError, TypeError, ValueError):
     code = "E-DIFF-001"
 
 
+class IdentityError(AlkahestError, ValueError):
+    """An identity whose two sides or conditions do not fit together."""
+
+    code = "E-SIMP-001"
+
+
+class AssumptionError(AlkahestError, ValueError):
+    """What cannot be assumed, or contradicts what is assumed already."""
+
+    code = "E-SIMP-002"
+
+
+class StabilityError(AlkahestError, ValueError):
+    """A formula that cannot be sampled: no domain, or no point of it where the formula has a value."""
+
+    code = "E-SIMP-003"
+
+
 class PolynomialError(AlkahestError, ValueError):
     """An expression that is no polynomial in the given symbol."""
 

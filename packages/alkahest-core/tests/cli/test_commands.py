@@ -333,3 +333,14 @@ def test_calibrate_says_where_it_cannot_write(monkeypatch, tmp_path):
     assert done.exit_code == 2
     assert "cannot be written" in done.stderr
     assert "ALKAHEST_CONFIG_DIR" in done.stderr
+
+
+def test_identities_are_listed_by_group():
+    done = run("identities", "hyperbolic")
+    assert done.exit_code == 0
+    assert done.output.startswith("### hyperbolic\n")
+    assert "### trigonometric" not in done.output
+    assert "### trigonometric" in run("identities").output
+    wrong = run("identities", "astrology")
+    assert wrong.exit_code == 2
+    assert "There are " in wrong.output

@@ -97,7 +97,7 @@ def test_the_tape_is_built_once_per_miss(pool, monkeypatch):
         built.append(outputs)
         return linearize(outputs, inputs)
 
-    monkeypatch.setattr("alkahest.compile.cache.linearize", counting)
+    monkeypatch.setattr("alkahest.compile.preparing.linearize", counting)
     x = pool.symbol("x")
     cache = CompileCache()
     cache.compile(x + 1, [x])

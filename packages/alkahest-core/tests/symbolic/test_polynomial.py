@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alkahest import ExprPool, compile_expr, horner, parse, simplify, sin
 from alkahest.errors import NotASymbolError, OperandError, PolynomialError, PoolMismatchError
-from alkahest.symbolic.polynomial import poly_coefficients
+from alkahest.symbolic.polynomials.coefficients import poly_coefficients
 
 FORMS = [
     ("x^3 + 2*x^2 + 3*x + 4", "x*(x*(x + 2) + 3) + 4"),
@@ -53,6 +53,51 @@ def test_in_each_symbol():
     p = (x * y + 1) ** 2 - x
     assert str(horner(p, y)) == "y*(x^2*y + 2*x) - x + 1"
     assert str(horner(p, x)) == "x*(x*y^2 + 2*y - 1) + 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "wanted"),
+    [
+        ("(x + y + 1)^2", "x y", "x*(x + 2*y + 2) + y*(y + 2) + 1"),
+        ("(x + y + 1)^2", "y x", "y*(y + 2*x + 2) + x*(x + 2) + 1"),
+        ("x^2*y^2 + x^2*y + x*y^3 + 3", "x y", "x*(x*y*(y + 1) + y^3) + 3"),
+        ("a*x^5*y + b*x^5*y^4 - x", "x y", "x*(x^4*y*(b*y^3 + a) - 1)"),
+        ("x - x", "x y", "0"),
+        ("a + 1", "x y", "a + 1"),
+        ("x*y*z + x*y + x + 1", "x y z", "x*(y*(z + 1) + 1) + 1"),
+    ],
+)
+def test_in_several_symbols(text, names, wanted):
+    pool = ExprPool()
+    found = horner(parse(text, pool), pool.symbols(names))
+    assert str(found) == wanted
+
+
+def test_several_symbols_refused():
+    x, y = ExprPool().symbols("x y")
+    for names in ([], 3, [x, 3], [x, x + y]):
+        with pytest.raises(NotASymbolError):
+            horner(x + y, names)
+    with pytest.raises(PolynomialError):
+        horner(x + sin(y), [x, y])
+
+
+@given(st.dictionaries(st.tuples(st.integers(0, 5), st.integers(0, 5)), st.fractions(-9, 9, max_denominator=9)))
+def test_several_symbols_keep_the_value(coefs):
+    x, y = ExprPool().symbols("x y")
+    e = sum((c * x**i * y**j for (i, j), c in coefs.items()), x.pool.integer(0))
+    at = {x: Fraction(2, 3), y: Fraction(-3, 5)}
+    wanted = sum(c * at[x] ** i * at[y] ** j for (i, j), c in coefs.items())
+    assert simplify(horner(e, [x, y]).subs(at)).value == wanted
+
+
+def test_the_condition_number_of_the_docstring():
+    """For (x - 1)^3 at 11/10: the polynomial of the coefficients' sizes over the value, no roots needed."""
+    x = ExprPool().symbol("x")
+    at = Fraction(11, 10)
+    coefs = poly_coefficients((x - 1) ** 3, x)
+    above = sum(abs(c.value) * at**k for k, c in coefs.items())
+    assert above / abs(sum(c.value * at**k for k, c in coefs.items())) == 9261
 
 
 def test_coefficients():

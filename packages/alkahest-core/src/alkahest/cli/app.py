@@ -15,6 +15,7 @@ COMMANDS = {
     "calibrate": "alkahest.cli.calibrate:calibrate",
     "doctor": "alkahest.cli.doctor:doctor",
     "fit": "alkahest.cli.fit:fit",
+    "identities": "alkahest.cli.identities_command:identities_command",
     "plugins": "alkahest.cli.plugins_command:plugins_command",
 }
 

@@ -10,10 +10,10 @@ from typing import Any
 from alkahest.compile.compiled import CompiledFn
 from alkahest.compile.dispatch import CompileConfig
 from alkahest.compile.functions import expressions, settings_of
+from alkahest.compile.preparing import tape_of
 from alkahest.errors import ConfigError, PoolMismatchError
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import ExprPool
-from alkahest.expr.tape import linearize
 
 Key = tuple[Any, ...]
 
@@ -68,7 +68,7 @@ class CompileCache:
             found = self._find(key)
             if found is not None:
                 return found
-            tape = linearize(outputs, symbols)
+            tape = tape_of(outputs, symbols, chosen)
             key = (tape.digest, tape.inputs, chosen)
             self._remember(self._by_expr, short, key)
             found = self._find(key)

@@ -20,7 +20,8 @@ class CompileConfig:
     `expected_evals` is the number of points that will be evaluated in all; None means one. `target` is where to run,
     "cpu", "cuda", "xla"; None is where the data lives, the host. `backend` names a tier. `fallback=False` forbids
     another tier than the one asked for. `dtype` is "f64" or "f32"; `contract` and `accuracy` as in `CompileOptions`.
-    `adapt=True` lets a function that is called more often than expected move to a faster tier.
+    `adapt=True` lets a function that is called more often than expected move to a faster tier. `simplify=True` compiles
+    what `simplify` makes of the expressions, `stable=True` what `stabilize` makes of each.
 
     Raises `ConfigError` for a value that a setting cannot have.
 
@@ -36,6 +37,8 @@ class CompileConfig:
     contract: bool = True
     accuracy: str = "1ulp"
     adapt: bool = True
+    simplify: bool = False
+    stable: bool = False
 
     def __post_init__(self) -> None:
         evals = self.expected_evals
@@ -44,7 +47,7 @@ class CompileConfig:
                 f"expected_evals is {self.expected_evals!r}.",
                 remedy="Give the number of points, above 0, or None.",
             )
-        for name in ("fallback", "contract", "adapt"):
+        for name in ("fallback", "contract", "adapt", "simplify", "stable"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}.", remedy="Give True or False.")
         self.options()

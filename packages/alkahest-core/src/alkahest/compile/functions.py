@@ -15,6 +15,7 @@ from alkahest.compile.dispatch import CompileConfig
 from alkahest.compile.driver import Explanation
 from alkahest.compile.interpreter import InterpreterBackend
 from alkahest.compile.points import number
+from alkahest.compile.preparing import tape_of
 from alkahest.compile.threads import cores
 from alkahest.compile.tracing import TracedFn, check_config
 from alkahest.errors import (
@@ -106,7 +107,7 @@ def compile_expr(
     """
     chosen = settings_of(config, settings)
     with no_collection():
-        return CompiledFn(linearize(*expressions(expr, inputs)), chosen)
+        return CompiledFn(tape_of(*expressions(expr, inputs), chosen), chosen)
 
 
 def explain(
@@ -125,7 +126,7 @@ def explain(
     'interpreter'
     """
     chosen = settings_of(config, settings)
-    candidates = driver.candidates_for(linearize(*expressions(expr, inputs)), chosen, probe=True)
+    candidates = driver.candidates_for(tape_of(*expressions(expr, inputs), chosen), chosen, probe=True)
     tier = next((c.name for c in candidates if c.usable), "")
     return Explanation(tier, candidates, ())
 

@@ -15,11 +15,11 @@ from alkahest.compile.compiled import CompiledFn, Progress
 from alkahest.compile.dispatch import CompileConfig
 from alkahest.compile.own_class import plain_class
 from alkahest.compile.points import number
+from alkahest.compile.preparing import tape_of
 from alkahest.compile.program import REQUIRED, Parameter, Program, Static
 from alkahest.errors import ConfigError, TraceError
 from alkahest.expr.expression import Expr, number_like
 from alkahest.expr.pool import ExprPool
-from alkahest.expr.tape import linearize
 from alkahest.ir.boxes import Traced
 from alkahest.ir.bridge import inline_exprs
 from alkahest.ir.ir import IR
@@ -69,7 +69,7 @@ class TracedFn:
         if self._compiled is None:
             with self._lock:
                 if self._compiled is None:
-                    tape = linearize(self.program.outputs, self.program.symbols)
+                    tape = tape_of(self.program.outputs, self.program.symbols, self.config)
                     self._compiled = CompiledFn(tape, self.config)
         return self._compiled
 

@@ -71,6 +71,16 @@ def checked_infos(kind: type[Info]) -> Callable[[Any], list[Info]]:
     return check
 
 
+def checked_lists(answers: Any) -> list[Any]:
+    """Return what is in the lists that one plugin's hook gave (pluggy puts each answer in a list)."""
+    found: list[Any] = []
+    for answer in answers:
+        if not isinstance(answer, list | tuple):
+            raise TypeError(f"gave {_kind(answer)}, not a list")
+        found += cast("Sequence[Any]", answer)
+    return found
+
+
 def _check_fields(info: BackendInfo | EmitterInfo | ExecutorInfo) -> None:
     for field in fields(info):
         value = getattr(info, field.name)

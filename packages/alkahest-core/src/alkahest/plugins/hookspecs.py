@@ -67,6 +67,16 @@ def alkahest_executors() -> list[ExecutorInfo]:
     return []
 
 
+@hookspec
+def alkahest_rewrites() -> list[Any]:
+    """Return identities for the simplifier: `alkahest.extend.Identity`, written with ordinary alkahest functions.
+
+    Called once, when the simplifier first looks for identities. An identity whose sides differ anywhere in its domain
+    makes results wrong: `alkahest.testing.identities.check_identity` looks for such points.
+    """
+    return []
+
+
 @hookspec(firstresult=True)
 def alkahest_rank(features: Any, config: Any, candidates: Sequence[Any]) -> Sequence[Any] | None:
     """Return the usable `candidates` in a preferred order, or None to keep the order of predicted cost.

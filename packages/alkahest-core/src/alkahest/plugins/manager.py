@@ -18,6 +18,7 @@ from alkahest.plugins.checks import (
     about,
     api_fault,
     checked_infos,
+    checked_lists,
     checked_order,
     hook_fault,
     unchecked,
@@ -185,6 +186,24 @@ class Plugins:
         """Let each plugin set its lowering rules for `target`; each is asked once per target in a process."""
         self._apply_once("alkahest_lowerings", target, {"target": target})
 
+    def rewrites(self) -> tuple[Any, ...]:
+        """Return the identities that plugins give; one that is broken is left out and noted in the record."""
+        with _lock:
+            if "alkahest_rewrites" not in self._answers:
+                # By import string: identities are a layer above this one.
+                fault_of = load_factory("alkahest.symbolic.egraph.encoding:fault_of")
+                found: list[tuple[str, Any]] = []
+                for name in self._implementers("alkahest_rewrites"):
+                    answered, identities = self._call("alkahest_rewrites", name, {}, checked_lists)
+                    for identity in identities if answered else ():
+                        fault = fault_of(identity)
+                        if fault:
+                            self._fail(name, f"alkahest_rewrites: {fault}")
+                        else:
+                            found.append((name, identity))
+                self._answers["alkahest_rewrites"] = tuple(found)
+            return tuple([identity for _, identity in self._answers["alkahest_rewrites"]])
+
     def rank(self, features: Any, config: Any, candidates: Sequence[Any]) -> tuple[Any, ...]:
         """Return `candidates` with the usable ones in the order of the first plugin that has a preference.
 
@@ -309,6 +328,11 @@ def emitters() -> dict[str, EmitterInfo]:
 def executors() -> dict[str, ExecutorInfo]:
     """Return who this process's plugins let answer calls to language models, by name; see `Plugins.executors`."""
     return plugins().executors()
+
+
+def rewrites() -> tuple[Any, ...]:
+    """Return the identities that this process's plugins give the simplifier; see `Plugins.rewrites`."""
+    return plugins().rewrites()
 
 
 def load_primitives() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from alkahest.prims.scalar import Scalar, Select, apply, fold, identity, scalar_p
+from alkahest.prims.scalar import Scalar, Select, apply, fold, scalar_p
 
 add_p = scalar_p(
     "add", impl=lambda a, b: a + b, array="numpy.add", partials=lambda a, b: (1, 1), lower={"c": "{0} + {1}"}
@@ -344,11 +344,6 @@ def remainder(a: Scalar, b: Scalar) -> Scalar:
     """
     return apply(remainder_p, a, b)
 
-
-IDENTITIES = [
-    identity("abs is even", lambda x: (abs(-x), abs(x))),
-    identity("min and max add up", lambda x, y: (min(x, y) + max(x, y), x + y)),
-]
 
 from alkahest.prims.comparison import eq  # noqa: E402 - partials are written with functions declared later
 from alkahest.prims.elementary import log  # noqa: E402

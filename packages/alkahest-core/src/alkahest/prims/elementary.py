@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from alkahest.prims.scalar import Scalar, apply, identity, literal, scalar_p
+from alkahest.prims.scalar import Scalar, apply, literal, scalar_p
 
 exp_p = scalar_p("exp", impl="exp", partials=lambda x, out: (out,), domain=((-5.0, 5.0),), lower={"c": "exp({0})"})
 expm1_p = scalar_p(
@@ -321,13 +321,3 @@ def hypot(x: Scalar, y: Scalar) -> Scalar:
     5.0
     """
     return apply(hypot_p, x, y)
-
-
-IDENTITIES = [
-    identity("sin is odd", lambda x: (sin(-x), -sin(x))),
-    identity("cos is even", lambda x: (cos(-x), cos(x))),
-    identity("tan is odd", lambda x: (tan(-x), -tan(x))),
-    identity("Pythagoras", lambda x: (sin(x) ** 2 + cos(x) ** 2, 1 + 0 * x)),
-    identity("tanh is odd", lambda x: (tanh(-x), -tanh(x))),
-    identity("log of exp", lambda x: (log(exp(x)), x)),
-]

@@ -122,28 +122,6 @@ class Declaration:
 declarations: dict[str, Declaration] = {}
 
 
-@dataclass(frozen=True)
-class Identity:
-    """A rewrite rule that is also a claim which tests check numerically: `left` and `right` as built by `build`."""
-
-    name: str
-    build: Callable[..., tuple[Any, Any]]
-
-    @property
-    def arity(self) -> int:
-        """The number of free variables."""
-        return self.build.__code__.co_argcount
-
-
-def identity(name: str, build: Callable[..., tuple[Any, Any]]) -> Identity:
-    """Return an identity: `build` takes expressions and gives the two sides.
-
-    >>> identity("addition commutes", lambda x, y: (x + y, y + x)).arity
-    2
-    """
-    return Identity(name, build)
-
-
 def scalar_p(
     name: str,
     *,

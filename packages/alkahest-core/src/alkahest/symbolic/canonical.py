@@ -8,7 +8,7 @@ is never written out: a sum or product is copied into what it occurs in while it
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,9 +17,12 @@ from alkahest.errors import PoolMismatchError
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import LEAVES, ExprPool
 from alkahest.expr.traversal import reachable
+from alkahest.symbolic.facts.fact import Fact
 from alkahest.symbolic.forms import Form, Product, Sum, Undefined, Workspace, atom
 from alkahest.symbolic.functions import call
 from alkahest.symbolic.products import divide, multiply, power
+from alkahest.symbolic.signs import fact_of_atom, learn
+from alkahest.symbolic.strictness import nothing_of
 from alkahest.symbolic.sums import add, scale
 from alkahest.symbolic.writing import write
 
@@ -30,15 +33,18 @@ _READ_AT_MOST = 256
 _REMEMBER_AT_MOST = 50_000
 
 
-def canonical(exprs: Sequence[Expr]) -> list[Expr]:
+def canonical(exprs: Sequence[Expr], *, assumed: Mapping[int, Fact] | None = None, strict: bool = False) -> list[Expr]:
     """Return the canonical forms of expressions of one pool, in the same pool.
 
-    Equal forms are the same `Expr`, whatever order things were created in. The time is linear in the number of
-    distinct nodes.
+    Equal forms are the same `Expr`, whatever order things were created in. `assumed` are facts of nodes, by id; the
+    result is equal where they hold. With `strict` it also has no value where the expression has none. The time is
+    linear in the number of distinct nodes. Expressions of two pools raise `PoolMismatchError`.
 
     >>> x, y = ExprPool().symbols("x y")
     >>> canonical([x + y + x, x * y / x, (x - y) * 0])
     [2*x + y, y, 0]
+    >>> canonical([x / x, (x * x) ** Fraction(1, 2)], assumed={x.id: Fact(high=0)}, strict=True)
+    [1, -x]
     """
     if not exprs:
         return []
@@ -50,16 +56,33 @@ def canonical(exprs: Sequence[Expr]) -> list[Expr]:
                 remedy="Build all parts in one ExprPool, or simplify them one by one.",
             )
     ids = [e.id for e in exprs]
+    texts: dict[int, str] = {}
     for _ in range(_MAX_PASSES):
-        ids, closed = _one_pass(pool, ids)
+        space = Workspace(pool, reuses=True, strict=strict)
+        space.texts = texts
+        if assumed:
+            _assume(space, pool, assumed)
+        ids, closed = _one_pass(space, pool, ids)
         if not closed or _all_shared(pool, ids, closed):
             break
     return [Expr(pool, i) for i in ids]
 
 
-def _one_pass(pool: ExprPool, roots: list[int]) -> tuple[list[int], set[int]]:
+def _assume(space: Workspace, pool: ExprPool, assumed: Mapping[int, Fact]) -> None:
+    """Take it that facts hold of nodes, written in canonical form as they will be met."""
+    nodes, forms = space.nodes, space.forms
+    for i in reachable(pool, assumed):
+        node = nodes[i]
+        op = node[0]
+        form = leaf_form(space, i, node) if op in LEAVES else _combined(space, op, [forms[c] for c in node[1:]])
+        forms[i] = mark_shared(space, form)
+        if i in assumed:
+            learn(space, form, assumed[i])
+    forms.clear()
+
+
+def _one_pass(space: Workspace, pool: ExprPool, roots: list[int]) -> tuple[list[int], set[int]]:
     """Return the roots' canonical nodes, and what stayed whole because it is used elsewhere too."""
-    space = Workspace(pool, reuses=True)
     nodes = pool._nodes
     uses = _uses(pool, roots)
     forms = space.forms
@@ -107,6 +130,8 @@ def mark_shared(space: Workspace, form: Form) -> Form:
 def leaf_form(space: Workspace, ident: int, node: tuple[Any, ...]) -> Form:
     """Return the form of a symbol or literal."""
     head = node[0]
+    if head == "symbol":
+        return atom(ident)
     if head == "integer":
         return node[1]
     if head == "rational":
@@ -150,11 +175,22 @@ def _pow(space: Workspace, base: Form, exponent: Form) -> Form:
     if isinstance(exponent, int | Fraction):
         return power(space, base, exponent)
     if isinstance(base, int) and base == 1:
-        return 1
+        return add(space, 1, nothing_of(space, exponent))
     i = write(space, base)
-    if space.nodes[i] == ("const", "e"):
+    head, *inner = space.nodes[i]
+    if (head, *inner) == ("const", "e"):
         return call(space, "exp", [exponent])
+    if head == "exp":
+        return call(space, "exp", [multiply(space, atom(inner[0]), exponent)])
+    if head == "pow" and _powers_merge(space, inner[0]):
+        return _pow(space, atom(inner[0]), multiply(space, atom(inner[1]), exponent))
     return atom(space.intern(("pow", i, write(space, exponent))))
+
+
+def _powers_merge(space: Workspace, base: int) -> bool:
+    """Tell whether (base**a)**b is base**(a*b); of 0, the latter has a value where both are negative."""
+    fact = fact_of_atom(space, base)
+    return fact.positive or (fact.nonnegative and not space.strict)
 
 
 _ARITHMETIC: dict[str, Callable[..., Form]] = {

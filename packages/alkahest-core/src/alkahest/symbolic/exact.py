@@ -17,6 +17,7 @@ MAX_BITS = 16_384  # of sums and products; literals above it stay as they are wr
 POWER_BITS = 4_096  # of powers, which grow fastest
 _LIMIT = 1 << MAX_BITS
 _MAX_FACTORIAL = 500
+_PRIMES = [p for p in range(2, 1000) if all([p % d for d in range(2, math.isqrt(p) + 1)])]
 
 
 def exact_of(node: tuple[Any, ...]) -> Exact | None:
@@ -107,6 +108,27 @@ def integer_root(n: int, k: int) -> int | None:
     return root if root**k == n else None
 
 
+def small_factors(n: int) -> list[tuple[int, int]]:
+    """Return small primes of `n >= 1` with their exponents, and what is left of it as if it were one.
+
+    >>> small_factors(360), small_factors(10**9 + 7)
+    ([(2, 3), (3, 2), (5, 1)], [(1000000007, 1)])
+    """
+    out: list[tuple[int, int]] = []
+    for prime in _PRIMES:
+        if prime * prime > n:
+            break
+        count = 0
+        while n % prime == 0:
+            n //= prime
+            count += 1
+        if count:
+            out.append((prime, count))
+    if n > 1:
+        out.append((n, 1))
+    return out
+
+
 # -- values of functions
 
 
@@ -114,7 +136,8 @@ def _sign(x: Exact) -> int:
     return (x > 0) - (x < 0)
 
 
-def _round_away(x: Exact) -> int:
+def round_away(x: Exact) -> int:
+    """Return `x` rounded to the nearest integer, halves away from zero."""
     return _sign(x) * math.floor(abs(x) + Fraction(1, 2))
 
 
@@ -184,7 +207,7 @@ _RULES: dict[str, Callable[..., Any]] = {
     "ceil": math.ceil,
     "trunc": math.trunc,
     "round": round,
-    "round_away": _round_away,
+    "round_away": round_away,
     "min": min,
     "max": max,
     "fmin": min,

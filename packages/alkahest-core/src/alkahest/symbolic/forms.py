@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from alkahest.expr.pool import ExprPool
 from alkahest.symbolic.exact import Exact, exact_node
+from alkahest.symbolic.facts.analysis import Knowledge
+from alkahest.symbolic.facts.definedness import Definedness
+from alkahest.symbolic.facts.fact import Fact
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -55,7 +58,9 @@ class Product:
 
 
 class Sum:
-    """`const` plus the sum of coefficient*key over `terms`; coefficients are nonzero.
+    """`const` plus the sum of coefficient*key over `terms`.
+
+    Coefficients are nonzero, but where the domain is kept: there a term that may have no value stays.
 
     Once it is written (`id`) or shared it must not change. `flipped`, on large ones that nothing else uses: all is to
     be read with the other sign.
@@ -102,8 +107,9 @@ class Workspace:
     It does not keep the pool alive once it is released; `intern` is the pool's until then.
     """
 
-    def __init__(self, pool: ExprPool, *, reuses: bool) -> None:
+    def __init__(self, pool: ExprPool, *, reuses: bool, strict: bool = False) -> None:
         self.reuses = reuses  # the uses of every node are known
+        self.strict = strict  # the domain is kept exactly
         self.max_factors = REUSED if reuses else SMALL  # of a shared product that is copied
         self.intern: Callable[[tuple[Any, ...]], int] = pool._intern
         self.nodes = pool._nodes
@@ -115,6 +121,9 @@ class Workspace:
         self.zeros: set[int] = set()  # float literals 0.0 and -0.0
         self.undefined: set[int] = set()  # atoms without a value
         self.closed: set[int] = set()  # what stayed whole because it is used elsewhere too
+        self.knowledge = Knowledge(self.nodes)
+        self.definedness = Definedness(self.knowledge)
+        self.linear: dict[frozenset[tuple[int, Exact]], Fact] = {}  # what is assumed of sums, by their direction
         self.layouts: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self.sort_keys: dict[int, tuple[bool, Exact, str]] = {}
         self.texts: dict[int, str] = {}

@@ -1,17 +1,20 @@
-"""Functions of canonical arguments: values at exact points, parity, conditions."""
+"""Functions of canonical arguments: values at exact points, parity, known signs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
 
+from alkahest.symbolic.choices import CHOICES, ordered
 from alkahest.symbolic.exact import Exact, exact_call
+from alkahest.symbolic.facts.arithmetic import power as power_of_fact
+from alkahest.symbolic.facts.fact import ANY, exactly
 from alkahest.symbolic.forms import Form, Product, Sum, Undefined, Workspace, atom
-from alkahest.symbolic.ordering import text_of
+from alkahest.symbolic.forms import is_exact as is_number
 from alkahest.symbolic.parity import opposite, unsigned
 from alkahest.symbolic.products import multiply, power
-from alkahest.symbolic.signs import is_nonnegative, is_truth
-from alkahest.symbolic.sums import add, scale, simple
+from alkahest.symbolic.signs import fact_of_atom, fact_of_form, fact_of_items, may_drop, sign_of
+from alkahest.symbolic.sums import add, negated, scale, simple
 from alkahest.symbolic.writing import write
 
 _HALF = Fraction(1, 2)
@@ -94,17 +97,34 @@ def _multiple(space: Workspace, form: Form, constant: str) -> Exact | None:
 
 def _sin(space: Workspace, x: Form) -> Form | None:
     turns = _multiple(space, x, "pi")
-    return None if turns is None else _SINES.get(turns % 2)
+    if turns is None:
+        return 0 if _half_turns(space, x) else None
+    return _SINES.get(turns % 2)
 
 
 def _cos(space: Workspace, x: Form) -> Form | None:
     turns = _multiple(space, x, "pi")
-    return None if turns is None else _SINES.get((turns + _HALF) % 2)
+    if turns is None:
+        return 1 if isinstance(x, Product) and x.coef % 2 == 0 and _half_turns(space, x) else None
+    return _SINES.get((turns + _HALF) % 2)
 
 
 def _tan(space: Workspace, x: Form) -> Form | None:
     turns = _multiple(space, x, "pi")
-    return None if turns is None else _TANGENTS.get(turns % 1)
+    if turns is None:
+        return 0 if _half_turns(space, x) else None
+    if turns % 1 == _HALF:
+        raise Undefined
+    return _TANGENTS.get(turns % 1)
+
+
+def _half_turns(space: Workspace, x: Form) -> bool:
+    """Tell whether `x` is pi times what is known to be an integer, and may be left out."""
+    if not isinstance(x, Product) or x.coef.denominator != 1 or len(x.items) < 2:
+        return False
+    pi = space.intern(("const", "pi"))
+    others = {base: exponent for base, exponent in x.items.items() if base != pi}
+    return x.items.get(pi) == 1 and fact_of_items(space, others).integer and may_drop(space, *others)
 
 
 def _exp(space: Workspace, x: Form) -> Form | None:
@@ -141,14 +161,40 @@ def _abs(space: Workspace, x: Form) -> Form:
         return x
     coef: Exact = 1
     if isinstance(x, Product):
-        if all([_never_negative(space, base, exponent) for base, exponent in x.items.items()]):
-            return x
-        coef = x.coef
-        x = simple(space, Product(1, x.items, x.key, shared=True))
+        known, x = _parted(space, x)
+        if isinstance(x, int | Fraction):
+            return scale(space, x, known)
+        coef, x = (x.coef, simple(space, Product(1, x.items, x.key, shared=True))) if isinstance(x, Product) else (1, x)
         x = unsigned(space, x) if isinstance(x, Sum) else x
+    else:
+        known = Product(1, {})
+    return multiply(space, known, scale(space, coef, _abs_of_rest(space, x)))
+
+
+def _abs_of_rest(space: Workspace, x: Form) -> Form:
+    if isinstance(x, Sum):
+        fact = fact_of_form(space, x)
+        if fact.nonnegative or fact.nonpositive:
+            return x if fact.nonnegative else negated(x)
     out = _node(space, "abs", [x])
     space.special[space.key_of(out)] = _shared(x)
-    return scale(space, coef, out)
+    return out
+
+
+def _parted(space: Workspace, x: Product) -> tuple[Form, Form]:
+    """Return the absolute value of the factors of known sign, and the other ones."""
+    known = Product(1, {})
+    rest: dict[int, Exact] = {}
+    for base, exponent in x.items.items():
+        fact = ANY if exponent.denominator != 1 or exponent.numerator % 2 == 0 else fact_of_atom(space, base)
+        if exponent.denominator != 1 or exponent.numerator % 2 == 0 or fact.nonnegative or fact.nonpositive:
+            known.items[base] = exponent
+            known.coef = known.coef if fact.nonnegative or not fact.nonpositive else -known.coef
+        else:
+            rest[base] = exponent
+    if not known.items:
+        return 1, x
+    return simple(space, known), simple(space, Product(x.coef, rest)) if rest else x.coef
 
 
 def _shared(form: Form) -> Form:
@@ -157,16 +203,25 @@ def _shared(form: Form) -> Form:
     return form
 
 
-def _never_negative(space: Workspace, base: int, exponent: Exact) -> bool:
-    if exponent.denominator != 1 or exponent.numerator % 2 == 0:
-        return True
-    return is_nonnegative(space, base)
-
-
 def _sign(space: Workspace, x: Form) -> Form | None:
-    if isinstance(x, Product) and x.coef not in (1, -1):
-        return call(space, "sign", [Product(1 if x.coef > 0 else -1, x.items, x.key, shared=True)])
-    return None
+    if isinstance(x, Sum):
+        known = sign_of(fact_of_form(space, x))
+        return known if known is not None and may_drop(space, write(space, x)) else None
+    if not isinstance(x, Product):
+        return None
+    sign = 1 if x.coef > 0 else -1
+    rest: dict[int, Exact] = {}
+    for base, exponent in x.items.items():
+        known = sign_of(power_of_fact(fact_of_atom(space, base), exactly(exponent)))
+        if not known or not may_drop(space, base):
+            rest[base] = exponent
+        else:
+            sign *= known
+    if not rest:
+        return sign
+    if len(rest) == len(x.items) and x.coef in (1, -1):
+        return None
+    return call(space, "sign", [Product(sign, rest)])
 
 
 def _hypot(space: Workspace, x: Form, y: Form) -> Form | None:
@@ -175,7 +230,7 @@ def _hypot(space: Workspace, x: Form, y: Form) -> Form | None:
     if y == 0:
         return _abs(space, x)
     if isinstance(x, Product | Sum) or isinstance(y, Product | Sum):
-        return _ordered(space, "hypot", x, y)
+        return ordered(space, "hypot", x, y)
     return None
 
 
@@ -191,84 +246,13 @@ def _polygamma(space: Workspace, n: Form, x: Form) -> Form | None:
     return call(space, "digamma", [x]) if n == 0 else None
 
 
-# -- conditions and choices
-
-
-def _is_exact(form: Form) -> bool:
-    return form.__class__ is int or form.__class__ is Fraction
-
-
-def _ordered(space: Workspace, op: str, a: Form, b: Form) -> Form:
-    """Return a commutative call with its arguments in their order, numbers last."""
-    i, j = write(space, a), write(space, b)
-    if _after(space, i, j):
-        i, j = j, i
-    return atom(space.intern((op, i, j)))
-
-
-def _after(space: Workspace, i: int, j: int) -> bool:
-    p, q = text_of(space, i), text_of(space, j)
-    return (p[0] < "2", p) > (q[0] < "2", q)
-
-
-def _extremum(op: str) -> Callable[..., Form | None]:
-    def rule(space: Workspace, a: Form, b: Form) -> Form | None:
-        if _is_exact(a) and _is_exact(b):
-            return None
-        return a if write(space, a) == write(space, b) else _ordered(space, op, a, b)
-
-    return rule
-
-
-def _comparison(op: str, flipped: str, reflexive: int) -> Callable[..., Form | None]:
-    def rule(space: Workspace, a: Form, b: Form) -> Form | None:
-        if _is_exact(a) and _is_exact(b):
-            return None
-        i, j = write(space, a), write(space, b)
-        if i == j:
-            return reflexive
-        return atom(space.intern((flipped, j, i) if _after(space, i, j) else (op, i, j)))
-
-    return rule
-
-
-def _truth(space: Workspace, form: Form) -> bool:
-    """Tell whether a form is a condition: 0 or 1."""
-    if isinstance(form, Product):
-        key = space.key_of(form)
-        return form.coef == 1 and key >= 0 and is_truth(space, key)
-    return form in (0, 1)
-
-
-def _connective(op: str, absorbing: bool) -> Callable[..., Form | None]:
-    """`and` is settled by one false operand and ignores true ones; `or` the other way round."""
-
-    def rule(space: Workspace, a: Form, b: Form) -> Form | None:
-        if _is_exact(a):
-            a, b = b, a
-        if _is_exact(b):
-            if (b != 0) == absorbing:
-                return int(absorbing)
-            return a if _truth(space, a) else None
-        if write(space, a) == write(space, b) and _truth(space, a):
-            return a
-        return _ordered(space, op, a, b)
-
-    return rule
-
-
-def _not(space: Workspace, a: Form) -> Form | None:
-    if isinstance(a, Product) and a.coef == 1:
-        node = space.nodes[write(space, a)]
-        if node[0] == "not" and is_truth(space, node[1]):
-            return atom(node[1])
-    return None
-
-
-def _where(space: Workspace, condition: Form, a: Form, b: Form) -> Form | None:
-    if _is_exact(condition):
-        return b if condition == 0 else a
-    return a if write(space, a) == write(space, b) else None
+def _copysign(space: Workspace, a: Form, b: Form) -> Form | None:
+    if is_number(b) and b == 0:
+        return None
+    sign = sign_of(fact_of_form(space, b))
+    if not sign or (not is_number(b) and not may_drop(space, write(space, b))):
+        return None
+    return scale(space, sign, _abs(space, a))
 
 
 _RULES: dict[str, Callable[..., Form | None]] = {
@@ -284,18 +268,6 @@ _RULES: dict[str, Callable[..., Form | None]] = {
     "hypot": _hypot,
     "fma": _fma,
     "polygamma": _polygamma,
-    "min": _extremum("min"),
-    "max": _extremum("max"),
-    "fmin": _extremum("fmin"),
-    "fmax": _extremum("fmax"),
-    "lt": _comparison("lt", "gt", 0),
-    "gt": _comparison("gt", "lt", 0),
-    "le": _comparison("le", "ge", 1),
-    "ge": _comparison("ge", "le", 1),
-    "eq": _comparison("eq", "eq", 1),
-    "ne": _comparison("ne", "ne", 0),
-    "and": _connective("and", False),
-    "or": _connective("or", True),
-    "not": _not,
-    "where": _where,
+    "copysign": _copysign,
+    **CHOICES,
 }

@@ -16,6 +16,7 @@ from alkahest.symbolic.exact import Exact
 from alkahest.symbolic.forms import Workspace
 
 _MAX_TEXT = 40
+_DIGITS = re.compile(r"\d+")
 # Classes in the order in which factors are written.
 _NUMBER, _CONSTANT, _SYMBOL, _COMPOSITE, _FUNCTION = "0", "1", "2", "3", "4"
 # What stands before and after the operands' texts; other functions are written name first.
@@ -36,6 +37,9 @@ def text_of(space: Workspace, ident: int) -> str:
     if found is not None:
         return found
     nodes = space.nodes
+    if nodes[ident][0] in LEAVES:
+        text = texts[ident] = _leaf_text(nodes[ident])
+        return text
     stack = [ident]
     while stack:
         i = stack[-1]
@@ -73,10 +77,16 @@ def _leaf_text(node: tuple[Any, ...]) -> str:
     return _shortened(f"{_NUMBER}{value};")
 
 
-@lru_cache(maxsize=4096)
 def _natural(name: str) -> str:
     """Return `name` with its numbers padded, so that x2 comes before x10."""
-    return re.sub(r"\d+", lambda digits: digits[0].zfill(8), name)
+    letters = name.rstrip("0123456789")
+    if letters.isalpha():  # most names are
+        return letters + name[len(letters) :].zfill(8) if len(letters) < len(name) else name
+    return _DIGITS.sub(_padded, name)
+
+
+def _padded(digits: re.Match[str]) -> str:
+    return digits[0].zfill(8)
 
 
 @lru_cache(maxsize=4096)

@@ -15,6 +15,8 @@ def opposite(space: Workspace, form: Form) -> Form | None:
     if isinstance(form, Sum):
         if form.const > 0 or len(form.terms) > SMALL or any([c > 0 for c in form.terms.values()]):
             return None
+        if form.const == 0 and not any(form.terms.values()):
+            return None
         return negated(form)
     lead = form.coef if isinstance(form, Product) else form
     return scale(space, -1, form) if lead < 0 else None

@@ -14,8 +14,9 @@ from alkahest.symbolic import exact
 from alkahest.symbolic.exact import Exact, bounded, normal
 from alkahest.symbolic.forms import SMALL, Form, Product, Sum, Undefined, Workspace, atom, is_exact
 from alkahest.symbolic.parity import absolute_base
-from alkahest.symbolic.signs import is_nonnegative
-from alkahest.symbolic.sums import as_base, closed_product, factor, owned_product, scale, simple
+from alkahest.symbolic.signs import fact_of_atom
+from alkahest.symbolic.strictness import nothing_of, split
+from alkahest.symbolic.sums import add, as_base, closed_product, factor, owned_product, scale, simple
 from alkahest.symbolic.writing import write
 
 # Exponents above this are not merged: squaring in a loop must not make numbers of a million digits.
@@ -36,7 +37,7 @@ def multiply(space: Workspace, f: Form, g: Form) -> Form:
 
 def divide(space: Workspace, f: Form, g: Form) -> Form:
     """Return `f / g`; raises `Undefined` for a literal zero below."""
-    if isinstance(g, Product) and not g.shared and len(g.items) > SMALL:
+    if isinstance(g, Product) and not g.shared and len(g.items) > SMALL and not space.strict:
         coef = exact.power(g.coef, -1)
         if coef is not None and not _has_zero(space, g):
             g.coef, g.flipped, g.key, g.id = coef, not g.flipped, None, None
@@ -140,7 +141,7 @@ def _fold_number(f: Product, base: int, value: Form, exponent: Exact) -> None:
 def power(space: Workspace, f: Form, q: Exact) -> Form:
     """Return `f**q`; raises `Undefined` where no real number is that."""
     if q == 0:
-        return 1
+        return add(space, 1, nothing_of(space, f))
     if q == 1:
         return f
     if isinstance(f, Sum):
@@ -166,10 +167,11 @@ def _power_of_sum(space: Workspace, f: Sum, q: Exact) -> Form:
 def _composite(space: Workspace, f: Product | Sum, q: Exact) -> Product:
     """Return a fractional power of a sum or product, which is opened again once its exponent is an integer."""
     ident = write(space, f)
-    if isinstance(f, Product) or factor(space, f).coef != 1:
-        space.special[ident] = f
     f.shared = True
-    return Product(1, {ident: q})
+    base, exponent = split(space, ident, q)
+    if base == ident and (isinstance(f, Product) or factor(space, f).coef != 1):
+        space.special[ident] = f
+    return Product(1, {base: exponent})
 
 
 def _power_of_number(space: Workspace, value: Exact, q: Exact) -> Form:
@@ -182,11 +184,22 @@ def _power_of_number(space: Workspace, value: Exact, q: Exact) -> Form:
         return atom(space.intern(("pow", space.number(value), space.number(q))))
     if value.numerator == 1:
         value, q = value.denominator, -q
+    if q.__class__ is not int:
+        return _surd(space, value, q)
     ident = space.number(value)
     space.special[ident] = value
-    product = Product(1, {ident: q})
-    if q.__class__ is not int:
-        _fold_number(product, ident, value, q)
+    return Product(1, {ident: q})
+
+
+def _surd(space: Workspace, value: Exact, q: Exact) -> Product:
+    """Return a root of a number as roots of its primes, so that like ones meet: sqrt(8) is 2*sqrt(2)."""
+    product = Product(1, {})
+    for number, sign in ((value.numerator, 1), (value.denominator, -1)):
+        for prime, count in exact.small_factors(number):
+            ident = space.number(prime)
+            space.special[ident] = prime
+            product.items[ident] = exponent = normal(sign * count * q)
+            _fold_number(product, ident, prime, exponent)
     return product
 
 
@@ -201,7 +214,8 @@ def _integer_power(space: Workspace, f: Product, n: int) -> Product:
     for base, exponent in f.items.items():
         new = normal(exponent * n)
         if _mergeable(new):
-            items[base] = new
+            base, new = split(space, base, new)
+            items[base] = items.get(base, 0) + new
             opened |= base in space.special
         else:
             apart.append(write(space, Product(1, {base: exponent})))
@@ -222,22 +236,61 @@ def _has_zero(space: Workspace, f: Product) -> bool:
 
 
 def _root(space: Workspace, f: Product, q: Exact) -> Form:
-    """Return a fractional power: perfect powers of the coefficient come out."""
-    size = abs(f.coef)
-    outer = exact.power(size, q)
-    if outer is None:
-        inner = Product(f.coef, f.items, f.key, shared=True)
-        outer = 1
-    else:
-        inner = Product(1 if f.coef > 0 else -1, f.items, f.key, shared=True)
+    """Return a fractional power: perfect powers of the coefficient come out, and what is known to be positive."""
     f.shared = True
+    size, items = abs(f.coef), f.items
+    outside, inside = _separated(space, f)
+    outer = exact.power(size, q)
+    inner = Product(1 if f.coef > 0 else -1, inside)
+    root: Form = 1
+    if outer is None:
+        outer = 1
+        if inside or f.coef < 0:
+            inner.coef = f.coef
+        else:
+            root = _power_of_number(space, size, q)
+    if len(items) == len(inside):
+        inner = Product(inner.coef, items, f.key if inner.coef == f.coef else None, shared=True)
+    if inside or inner.coef < 0:
+        root = _root_of_rest(space, inner, q)
+    for base, exponent in outside.items():
+        root = multiply(space, root, _root_of_power(space, base, exponent, q))
+    return scale(space, outer, root)
+
+
+def _separated(space: Workspace, f: Product) -> tuple[dict[int, Exact], dict[int, Exact]]:
+    """Return the factors whose roots may be taken one by one, and the others.
+
+    sqrt(a*b) is sqrt(a)*sqrt(b) where a > 0, or where both are known not to be negative: at a = 0 it is 0, whatever
+    the sign of b.
+    """
+    if len(f.items) == 1 and f.coef > 0:
+        return {}, f.items
+    outside: dict[int, Exact] = {}
+    doubtful: dict[int, Exact] = {}
+    inside: dict[int, Exact] = {}
+    for base, exponent in f.items.items():
+        fact = fact_of_atom(space, base)
+        even = exponent.denominator == 1 and exponent.numerator % 2 == 0
+        if fact.positive or (even and fact.not_zero):
+            outside[base] = exponent
+        elif fact.nonnegative or even:
+            doubtful[base] = exponent
+        else:
+            inside[base] = exponent
+    if inside or f.coef < 0:
+        return outside, {base: e for base, e in f.items.items() if base not in outside}
+    return f.items, {}
+
+
+def _root_of_rest(space: Workspace, inner: Product, q: Exact) -> Form:
     if inner.coef == 1 and len(inner.items) == 1:
         [(base, exponent)] = inner.items.items()
-        root = _root_of_power(space, base, exponent, q)
-    else:
-        alone = simple(space, inner)
-        root = _composite(space, alone if isinstance(alone, Product | Sum) else inner, q)
-    return scale(space, outer, root)
+        return _root_of_power(space, base, exponent, q)
+    alone = simple(space, inner)
+    if is_exact(alone):
+        return _power_of_number(space, alone, q)
+    return _composite(space, alone, q)
 
 
 def _root_of_power(space: Workspace, base: int, exponent: Exact, q: Exact) -> Product:
@@ -245,11 +298,23 @@ def _root_of_power(space: Workspace, base: int, exponent: Exact, q: Exact) -> Pr
     new = normal(exponent * q)
     if not _mergeable(new):
         return _composite(space, Product(1, {base: exponent}), q)
-    if exponent == 1 or is_nonnegative(space, base):
-        root = Product(1, {base: new})
-        return _opened(space, root) if base in space.special else root
+    fact = fact_of_atom(space, base) if exponent != 1 else None
+    if fact is None or fact.nonnegative:
+        return _single(space, base, new)
     if exponent.__class__ is not int:  # sqrt(sqrt(x)) costs less than x^(1/4)
         return _composite(space, Product(1, {base: exponent}), q)
-    if exponent.numerator % 2 or (new.denominator == 1 and new.numerator % 2 == 0):
+    if exponent.numerator % 2:
+        if space.strict:
+            return _composite(space, Product(1, {base: exponent}), q)
         return Product(1, {base: new})
-    return Product(1, {absolute_base(space, base): new})
+    if new.denominator == 1 and (new.numerator % 2 == 0 or fact.nonpositive):
+        root = _single(space, base, new)
+        root.coef = -1 if new.numerator % 2 else 1
+        return root
+    return _single(space, absolute_base(space, base), new)
+
+
+def _single(space: Workspace, base: int, exponent: Exact) -> Product:
+    base, exponent = split(space, base, exponent)
+    root = Product(1, {base: exponent})
+    return _opened(space, root) if base in space.special else root

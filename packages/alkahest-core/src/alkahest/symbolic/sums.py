@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from alkahest.symbolic.exact import Exact, bounded, normal
 from alkahest.symbolic.forms import REUSED, SMALL, Form, Product, Sum, Workspace, is_exact
+from alkahest.symbolic.signs import is_total
+from alkahest.symbolic.strictness import is_nothing, nothing_of
 from alkahest.symbolic.writing import is_intact, write, write_product
 
 
 def add(space: Workspace, f: Form, g: Form, sign: int = 1) -> Form:
     """Return `f + g`, or `f - g` where `sign` is -1."""
+    if isinstance(f, Sum) and isinstance(g, Product) and len(f.terms) > SMALL and f.is_free:
+        _accumulate(space, f, g, sign)  # one more term of a long sum
+        return f if len(f.terms) > SMALL else _finished(space, f)
     if is_exact(g):
         if g == 0:
             return f
@@ -38,13 +43,11 @@ def scale(space: Workspace, c: Exact, f: Form) -> Form:
     if c == 1:
         return f
     if c == 0:
-        return 0
+        return nothing_of(space, f)
     if isinstance(f, Sum):
-        if c == -1 and f.is_free:
-            f.flipped = not f.flipped
-            return f.settle() if len(f.terms) <= SMALL else f
-        if c == -1 and len(f.terms) <= SMALL:
-            return negated(f)
+        whole = _scaled_sum(space, c, f)
+        if whole is not None:
+            return whole
         f = factor(space, f)
     elif not isinstance(f, Product):
         number = bounded(c * f)
@@ -59,6 +62,18 @@ def scale(space: Workspace, c: Exact, f: Form) -> Form:
     f.coef = coef
     f.id = None
     return simple(space, f)
+
+
+def _scaled_sum(space: Workspace, c: Exact, f: Sum) -> Sum | None:
+    """Return a multiple of a sum that is a sum: its negation; None for others, which are products."""
+    if space.strict and is_nothing(f):
+        return f
+    if c != -1:
+        return None
+    if f.is_free:
+        f.flipped = not f.flipped
+        return f.settle() if len(f.terms) <= SMALL else f
+    return negated(f) if len(f.terms) <= SMALL else None
 
 
 def _scaled_apart(space: Workspace, c: Exact, f: Product) -> Product:
@@ -186,7 +201,7 @@ def _add_term(space: Workspace, total: Sum, key: int, coef: Exact) -> None:
     if new is None:  # kept as a product of its own, which nothing opens
         apart = write_product(space, space.product_of(key, coef))
         terms[apart] = terms.get(apart, 0) + 1
-    elif new == 0:
+    elif new == 0 and not (space.strict and not is_total(space, key)):
         del terms[key]
     else:
         terms[key] = new
@@ -213,7 +228,7 @@ def _finished(space: Workspace, total: Sum) -> Form:
         return total.const
     if len(terms) == 1 and total.const == 0:
         [(key, coef)] = terms.items()
-        return simple(space, space.product_of(key, coef))
+        return total if coef == 0 else simple(space, space.product_of(key, coef))
     if total.parts and len(terms) <= SMALL:
         for part, c in total.parts:
             whole = len(part.terms) == len(terms) and total.const == c * part.const

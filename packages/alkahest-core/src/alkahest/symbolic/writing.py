@@ -65,7 +65,7 @@ def _with_parts(space: Workspace, form: Sum) -> tuple[dict[int, Exact], Exact]:
         inside = len(part.terms) < len(form.terms) or form.const != c * part.const
         if inside and is_intact(part, c, terms, const):
             for key in part.terms:
-                del terms[key]
+                terms.pop(key, None)
             const = normal(const - c * part.const)
             ident = write(space, part)
             found[ident] = c
@@ -89,7 +89,10 @@ def write_after(space: Workspace, total: int, form: Sum) -> int:
 def _continue(space: Workspace, total: int, keys: list[int | None], terms: dict[int, Exact], const: Exact) -> int:
     for key in keys:
         coef = const if key is None else terms[key]
-        term = space.number(abs(coef)) if key is None else _write_term(space, abs(coef), key)
+        if key is None:
+            term = space.number(abs(coef))
+        else:
+            term = key if key >= 0 and coef in (1, -1) else _write_term(space, abs(coef), key)
         total = space.intern(("sub" if coef < 0 else "add", total, term))
     return total
 
@@ -161,10 +164,11 @@ def _chain(space: Workspace, number: int, factors: tuple[int, ...]) -> int:
 def _layout(space: Workspace, key: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the nodes above and below the fraction bar."""
     if key >= 0:
-        return (key,), ()
+        divisor = _divisor(space, key)
+        return ((key,), ()) if divisor is None else ((), (divisor,))
     found = space.layouts.get(key)
     if found is None:
-        items = space.bases[-key - 1]
+        items = _with_joint_roots(space, space.bases[-key - 1])
         above: list[int] = []
         below: list[int] = []
         for base in factor_order(space, items):
@@ -173,10 +177,34 @@ def _layout(space: Workspace, key: int) -> tuple[tuple[int, ...], tuple[int, ...
                 above.append(base if exponent == 1 else space.intern(("exp", space.number(exponent))))
             elif exponent < 0:
                 below.append(_write_power(space, base, -exponent))
+            elif (divisor := _divisor(space, base)) is not None:
+                below.append(_write_power(space, divisor, exponent))
             else:
                 above.append(_write_power(space, base, exponent))
         found = space.layouts[key] = (tuple(above), tuple(below))
     return found
+
+
+def _divisor(space: Workspace, base: int) -> int | None:
+    """Return what a base divides by where it is a reciprocal, as there are where the domain is kept."""
+    if space.strict and base not in space.undefined:
+        head, *rest = space.nodes[base]
+        if head == "div" and space.nodes[rest[0]] == ("integer", 1):
+            return rest[1]
+    return None
+
+
+def _with_joint_roots(space: Workspace, items: dict[int, Exact]) -> dict[int, Exact]:
+    """Return the factors of a product with roots of numbers put together: sqrt(2)*sqrt(3) is written sqrt(6)."""
+    nodes = space.nodes
+    roots = [base for base, q in items.items() if q.__class__ is not int and nodes[base][0] == "integer"]
+    if len(roots) < 2:
+        return items
+    joint: dict[Exact, int] = {}
+    for base in roots:
+        joint[items[base]] = joint.get(items[base], 1) * nodes[base][1]
+    rest = {base: q for base, q in items.items() if base not in roots}
+    return rest | {space.number(number): q for q, number in joint.items()}
 
 
 def _write_power(space: Workspace, base: int, exponent: Exact) -> int:

@@ -1,4 +1,4 @@
-"""For authors of backends: a conformance suite, a corpus, random formulas, a tier that does as it is told.
+"""For authors of plugins: a conformance suite, a corpus, random formulas, a tier that does as it is told, identities.
 
 Needs the extra `testing` of alkahest-core (pytest, hypothesis).
 """
@@ -14,6 +14,8 @@ try:
     from alkahest.testing.backends import offered_backends as offered_backends
     from alkahest.testing.corpus import Case as Case
     from alkahest.testing.corpus import corpus as corpus
+    from alkahest.testing.identities import WrongIdentity as WrongIdentity
+    from alkahest.testing.identities import check_identity as check_identity
     from alkahest.testing.null_backend import NullBackend as NullBackend
     from alkahest.testing.null_backend import null_tier as null_tier
     from alkahest.testing.suites import BackendSuite as BackendSuite

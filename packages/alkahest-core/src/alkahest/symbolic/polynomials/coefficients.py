@@ -1,55 +1,22 @@
-"""Polynomials in one symbol: their coefficients, and Horner's form."""
+"""The coefficients of a polynomial in one symbol, exact, floats or expressions: the expansion of its expression."""
 
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
 
 from alkahest.errors import NotASymbolError, OperandError, PolynomialError, PoolMismatchError
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import LEAVES, ExprPool
 from alkahest.expr.traversal import reachable
 from alkahest.symbolic.canonical import canonical, mark_shared, read_form
-from alkahest.symbolic.forms import Form, Product, Sum, Workspace, atom
+from alkahest.symbolic.forms import Form, Workspace
 from alkahest.symbolic.products import divide, multiply, power
-from alkahest.symbolic.sums import add, scale
-from alkahest.symbolic.writing import write, write_after
+from alkahest.symbolic.sums import add
+from alkahest.symbolic.writing import write
 
 # How many products of coefficients an expansion may take.
 MAX_PRODUCTS = 500_000
-
-
-def horner(expr: Expr, x: Expr) -> Expr:
-    """Return `expr`, a polynomial in the symbol `x`, in Horner's form: as few multiplications as it has degrees.
-
-    Coefficients may be exact numbers, floats, or expressions of other symbols; sums, products and powers are
-    expanded first. Raises `PolynomialError` where `expr` is no polynomial in `x` or its expansion is too large, and
-    `NotASymbolError` where `x` is no symbol.
-
-    On rounding (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 5.1): for degree n and unit
-    roundoff u the computed value differs from p(x) by at most 2n·u·Σ|c_k||x|^k, so the relative error is small unless
-    the condition number Σ|c_k||x|^k / |p(x)| is large, which it is near multiple or clustered roots and wherever large
-    terms cancel. Where `expr` is given as a product of its roots or in powers of (x - c), that form is the more
-    accurate one near them: expanding it loses what Horner's scheme cannot bring back.
-
-    >>> x, a = ExprPool().symbols("x a")
-    >>> horner(x**3 + 2 * x**2 + 3 * x + 4, x)
-    x*(x*(x + 2) + 3) + 4
-    >>> horner((a * x + 1) ** 2 * x**5, x)
-    x^5*(x*(a^2*x + 2*a) + 1)
-    """
-    space, coefs = _coefficients(expr, x)
-    if not coefs:
-        return x.pool.integer(0)
-    degrees = sorted(coefs, reverse=True)
-    gaps = [high - low for high, low in pairwise([*degrees, 0])]
-    total = write(space, multiply(space, coefs[degrees[0]], power(space, atom(x.id), gaps[0])))
-    for degree, gap in zip(degrees[1:], gaps[1:], strict=True):
-        total = _plus(space, total, coefs[degree])
-        if gap:
-            total = space.intern(("mul", write(space, power(space, atom(x.id), gap)), total))
-    return Expr(x.pool, total)
 
 
 def poly_coefficients(expr: Expr, x: Expr) -> dict[int, Expr]:
@@ -61,20 +28,8 @@ def poly_coefficients(expr: Expr, x: Expr) -> dict[int, Expr]:
     >>> poly_coefficients((x + a) ** 2 - 1, x)
     {0: a^2 - 1, 1: 2*a, 2: 1}
     """
-    space, coefs = _coefficients(expr, x)
+    space, coefs = coefficient_forms(expr, x)
     return {degree: Expr(x.pool, write(space, coefs[degree])) for degree in sorted(coefs)}
-
-
-def _plus(space: Workspace, total: int, c: Form) -> int:
-    """Return the id of `total + c`, written with as few signs as it can be."""
-    if isinstance(c, Sum):
-        return write_after(space, total, c)
-    node = space.nodes[total]
-    if (c.coef if isinstance(c, Product) else c) < 0:
-        return space.intern(("sub", total, write(space, scale(space, -1, c))))
-    if node[0] == "neg":
-        return space.intern(("sub", write(space, c), node[1]))
-    return space.intern(("add", total, write(space, c)))
 
 
 class _Polynomial:
@@ -87,7 +42,8 @@ class _Polynomial:
         self.shift = shift
 
 
-def _coefficients(expr: Expr, x: Expr) -> tuple[Workspace, dict[int, Form]]:
+def coefficient_forms(expr: Expr, x: Expr) -> tuple[Workspace, dict[int, Form]]:
+    """Return the nonzero coefficients by degree as forms, and the workspace they belong to."""
     _check(expr, x)
     root = canonical([expr])[0]
     expansion = _Expansion(root.pool, x)

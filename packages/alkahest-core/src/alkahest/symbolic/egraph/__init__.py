@@ -1,0 +1,1 @@
+"""Equality saturation over islands of an expression."""

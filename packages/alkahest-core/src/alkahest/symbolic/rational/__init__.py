@@ -1,0 +1,1 @@
+"""Polynomials in several symbols and their quotients: expand, collect, cancel."""

@@ -1,0 +1,1 @@
+"""Identities: what may be rewritten, as expressions."""

@@ -1,0 +1,1 @@
+"""Common parts of sums and products, found and computed once."""

@@ -1,0 +1,1 @@
+"""Rearranging formulas so that they keep their digits."""
