@@ -242,6 +242,11 @@ def _space_of(pool: ExprPool) -> Workspace:
     return space
 
 
+def texts_of(pool: ExprPool) -> dict[int, str]:
+    """Return the texts by which nodes of a pool are sorted, as far as they are known here."""
+    return _space_of(pool).texts
+
+
 def read_form(space: Workspace, root: int) -> Form:
     """Return the form of a node that is in canonical form; an atom where it is large."""
     forms, nodes = space.forms, space.nodes

@@ -64,13 +64,15 @@ _WIDENING = """
 (rule ((= e (@pow a (@number x))) (= x zero)) ((union e (@number one))) :ruleset numbers)
 (rewrite (@mul a (@pow a (@number x))) (@pow a (@number (+ one x))) :ruleset numbers)
 (rewrite (@mul (@pow a (@number x)) (@pow a (@number y))) (@pow a (@number (+ x y))) :ruleset numbers)
+(rewrite (@pow (@pow a (@number x)) (@number y)) (@pow a (@number (* x y))) :ruleset numbers :when ((= y minus-one)))
 """
 
 # Powers of products and quotients: the same domain on both sides.
 _POWERS = """
 (rewrite (@pow (@mul a b) (@number x)) (@mul (@pow a (@number x)) (@pow b (@number x))) :ruleset numbers
   :when ((= x minus-one)))
-(rewrite (@pow (@pow a (@number x)) (@number y)) (@pow a (@number (* x y))) :ruleset numbers :when ((= y minus-one)))
+(rewrite (@pow (@pow a (@number x)) (@number y)) (@pow a (@number (* x y))) :ruleset numbers
+  :when ((= y minus-one) (> x zero)))
 """
 
 _SIGNS = """

@@ -40,8 +40,9 @@ class Term(NamedTuple):
 class Terms:
     """A table of terms in which the same term is the same place, arguments before what uses them."""
 
-    def __init__(self, *, plain: bool) -> None:
+    def __init__(self, *, plain: bool, strict: bool = False) -> None:
         self.plain = plain
+        self.strict = strict
         self.rows: list[Term] = []
         self._index: dict[Term, int] = {}
 
@@ -131,7 +132,7 @@ class Terms:
             if found.numerator.bit_length() + found.denominator.bit_length() <= _MAX_BITS:
                 return self.number(found)
         inner = self.value(term.args[1]) if term.op == "pow" else None
-        if inner and q and (q == -1 or inner.denominator == 1):
+        if inner and q and (q == -1 or inner.denominator == 1) and not (self.strict and inner < 0 and q < 0):
             return self.power(term.args[0], inner * q)
         return self.intern("pow", (base, self.number(q)))
 

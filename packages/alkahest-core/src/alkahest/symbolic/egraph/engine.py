@@ -169,7 +169,7 @@ class _Engine:
     """One e-graph with its rules."""
 
     def __init__(self, identities: Sequence[Identity], plain: bool, strict: bool, key: Any) -> None:
-        self.plain = plain
+        self.plain, self.strict = plain, strict
         self.key = key
         self.words = Words()
         self.graph: Any = bindings().EGraph()
@@ -201,7 +201,7 @@ class _Engine:
         known: dict[str, int] = {} if self.plain else {"add": 2, "mul": 2, "pow": 2}
         for way in ways:
             pool = way.left.pool
-            terms = Terms(plain=self.plain)
+            terms = Terms(plain=self.plain, strict=self.strict)
             sides = [way.left.id, way.right.id, *[c.id for c in way.identity.where]]
             for i in reachable(pool, sides):
                 if pool.node(i)[0] in ("lt", "le", "gt", "ge") and i in sides[2:]:
@@ -258,7 +258,7 @@ class _Engine:
         self, pool: ExprPool, roots: list[int], facts: list[Mapping[int, Fact]], cut: list[set[int]]
     ) -> tuple[Terms, list[Any]]:
         """Return the table of terms, and the actions that enter them and name the roots."""
-        terms = Terms(plain=self.plain)
+        terms = Terms(plain=self.plain, strict=self.strict)
         known: list[tuple[str, int]] = []
         tops: list[int] = []
         known_of = Knowledge(pool._nodes)

@@ -357,12 +357,28 @@ def _island(pool: ExprPool, root: int, views: Views) -> tuple[list[int], set[int
             continue
         inside.append(i)
         if i == root and _is_wide(views, i):
-            cut.update([c for c in node[1:] if nodes[c][0] not in LEAVES])
+            cut.update(_operands(pool, i))
             break
         fresh = [c for c in node[1:] if c not in known]
         known.update(fresh)
         queue += fresh
     return inside, cut
+
+
+def _operands(pool: ExprPool, root: int) -> set[int]:
+    """Return what a sum adds up, or a product multiplies, but for leaves."""
+    nodes = pool._nodes
+    family = SUMS if nodes[root][0] in SUMS else PRODUCTS
+    found: set[int] = set()
+    stack = [root]
+    while stack:
+        for c in nodes[stack.pop()][1:]:
+            op = nodes[c][0]
+            if op in family:
+                stack.append(c)
+            elif op not in LEAVES:
+                found.add(c)
+    return found
 
 
 def _is_wide(views: Views, i: int) -> bool:

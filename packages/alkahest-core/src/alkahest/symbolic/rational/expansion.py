@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from alkahest.errors import PolynomialError
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import LEAVES, ExprPool
-from alkahest.symbolic.canonical import leaf_form
+from alkahest.symbolic.canonical import leaf_form, texts_of
 from alkahest.symbolic.exact import Exact, fits, normal
 from alkahest.symbolic.forms import Form, Product, Sum, Undefined, Workspace, atom, is_exact
 from alkahest.symbolic.functions import call
@@ -42,6 +42,7 @@ class Expansion:
     def __init__(self, pool: ExprPool, atoms: Collection[int] = ()) -> None:
         self.pool = pool
         self.space = Workspace(pool, reuses=False)
+        self.space.texts = texts_of(pool)
         self.one = self.space.key_of(Product(1, {}))
         self.atoms = frozenset(atoms)
         self.found: dict[int, Terms] = {i: {i: 1} for i in atoms}

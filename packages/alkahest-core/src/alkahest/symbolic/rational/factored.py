@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import LEAVES, ExprPool
 from alkahest.expr.traversal import reachable
-from alkahest.symbolic.canonical import canonical
+from alkahest.symbolic.canonical import canonical, canonical_node
 from alkahest.symbolic.egraph.costs import CostModel, SizeCost, cost_of, cost_of_nodes
 from alkahest.symbolic.exact import Exact, exact_of
 from alkahest.symbolic.forms import Form, Sum, Undefined, atom
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from alkahest.symbolic.rational.variables import Interior, Whole
 
 _EACH = 20_000  # products of coefficients that one rational function may take
-_MAX_NODES = 250  # of one rational function
+_MAX_NODES = 400  # of one rational function, written out
+_MAX_BELOW = 1_000  # nodes of a rational function and the arguments of its functions, that are counted in its cost
 _MAX_TERMS = 80  # of a polynomial that is factored
 _MAX_DEGREE = 60
 _ATTEMPT = 1_000  # what one rational function takes at least
@@ -50,7 +51,7 @@ def compact(root: Expr, model: CostModel | None = None, *, work: int = 200_000) 
     cost = SizeCost() if model is None else model
     nodes = pool._nodes
     order = reachable(pool, [root.id])
-    if not any([nodes[i][0] in _SUMS for i in order]) or not any([nodes[i][0] in ("div", "pow") for i in order]):
+    if not any([nodes[i][0] in _SUMS for i in order]) or not any([_is_quotient(nodes, i) for i in order]):
         return root
     new: dict[int, int] = {}
     tops = _tops(nodes, order, root.id)
@@ -67,6 +68,15 @@ def compact(root: Expr, model: CostModel | None = None, *, work: int = 200_000) 
     return found if cost_of([found], cost) < cost_of([root], cost) else root
 
 
+def _is_quotient(nodes: list[Any], ident: int) -> bool:
+    """Tell whether a node divides, or is a power that may."""
+    node = nodes[ident]
+    if node[0] != "pow":
+        return bool(node[0] == "div")
+    exponent = exact_of(nodes[node[2]])
+    return exponent is None or exponent < 0
+
+
 def _tops(nodes: list[Any], order: list[int], root: int) -> set[int]:
     """Return the largest rational functions that are not too large, and hold a sum and a quotient or a power."""
     from alkahest.symbolic.rational.variables import operands
@@ -76,13 +86,13 @@ def _tops(nodes: list[Any], order: list[int], root: int) -> set[int]:
     inner: set[int] = set()
     for i in order:
         below = operands(nodes, i)
-        size[i] = min(1 + sum([size[c] for c in below]), 8 * _MAX_NODES)
-        mixed[i] = 1 if nodes[i][0] in _SUMS else 2 if nodes[i][0] in ("div", "pow") else 0
+        size[i] = min(1 + sum([size[c] for c in below]), _MAX_NODES)
+        mixed[i] = 1 if nodes[i][0] in _SUMS else 2 if _is_quotient(nodes, i) else 0
         for c in below:
             mixed[i] |= mixed[c]
-        if size[i] < 8 * _MAX_NODES:
+        if size[i] < _MAX_NODES:
             inner.update(below)
-    own = {i for i in order if size[i] < 8 * _MAX_NODES and mixed[i] == 3 and nodes[i][0] not in ("sqrt", "cbrt")}
+    own = {i for i in order if size[i] < _MAX_NODES and mixed[i] == 3 and nodes[i][0] not in ("sqrt", "cbrt")}
     used = _used_outside(nodes, order, own, root)
     return {i for i in own if i not in inner or i in used}
 
@@ -104,29 +114,95 @@ def _used_outside(nodes: list[Any], order: list[int], own: set[int], root: int) 
 
 
 def _best(pool: ExprPool, root: int, model: CostModel, work: int) -> tuple[int, int]:
-    """Return the cheapest node found for a rational function, and what was spent."""
-    from alkahest.symbolic.rational.flint_ring import Budget, TooLarge
+    """Return the cheapest node found for a rational function, and what was spent.
+
+    Where the whole of a sum is cheaper as it is, its quotients are tried without its polynomials.
+    """
+    best, spent = _best_of_whole(pool, root, model, work)
+    if best == root:
+        quotients, rest = _quotients_apart(pool, root)
+        if rest:
+            found, more = _best_of_whole(pool, quotients, model, work)
+            spent += more
+            if found != quotients:
+                best = _signed_sum(pool, [(1, found), *rest])
+    return best, spent
+
+
+def _quotients_apart(pool: ExprPool, root: int) -> tuple[int, list[tuple[int, int]]]:
+    """Return the sum of the terms of a sum that hold a quotient, and the signs and nodes of the others."""
     from alkahest.symbolic.rational.variables import interior
+
+    nodes = pool._nodes
+    stack = [(1, root)]
+    quotients: list[tuple[int, int]] = []
+    rest: list[tuple[int, int]] = []
+    while stack:
+        sign, i = stack.pop()
+        op, *args = nodes[i]
+        if op in _SUMS:
+            stack += [(-sign if op == "sub" else sign, args[1]), (sign, args[0])]
+        else:
+            has = any([_is_quotient(nodes, k) for k in interior(nodes, i).order])
+            (quotients if has else rest).append((sign, i))
+    if len(quotients) < 2:
+        return root, []
+    return _signed_sum(pool, quotients), rest
+
+
+def _signed_sum(pool: ExprPool, terms: list[tuple[int, int]]) -> int:
+    total = None
+    for sign, i in sorted(terms, key=lambda t: t[0] < 0):
+        if total is None:
+            total = i if sign > 0 else pool._intern(("neg", i))
+        else:
+            total = pool._intern(("add" if sign > 0 else "sub", total, i))
+    return pool._intern(("integer", 0)) if total is None else total
+
+
+def _best_of_whole(pool: ExprPool, root: int, model: CostModel, work: int) -> tuple[int, int]:
+    """Return the cheapest node found for a rational function as one quotient, and what was spent."""
+    from alkahest.symbolic.rational.flint_ring import Budget, TooLarge
+    from alkahest.symbolic.rational.reducing import _nodes_up_to
+    from alkahest.symbolic.rational.variables import interior, operands
 
     nodes = pool._nodes
     inside = interior(nodes, root)
     if len(inside.order) > _MAX_NODES:
         return root, 0
-    before = cost_of_nodes(nodes, reachable(pool, [root]), model)
-    best, least = root, before
+    ends: set[int] = set()
+    if len(_nodes_up_to(pool, root, _MAX_BELOW)) == _MAX_BELOW:
+        ends = {i for i in inside.order if nodes[i][0] not in LEAVES and not operands(nodes, i)}
+    best, least = root, _cost(nodes, root, ends, model)
     spent = _ATTEMPT
     start = _aligned(pool, inside)
     for sums_whole in (True, False):
         budget = Budget(work, 1_000, _MAX_DEGREE, 1 << 20)
         try:
             for candidate in _candidates(pool, start, budget, sums_whole):
-                cost = cost_of_nodes(nodes, reachable(pool, [candidate]), model)
+                cost = _cost(nodes, candidate, ends, model)
                 if cost < least:
                     best, least = candidate, cost
         except (TooLarge, Undefined):
             pass
         spent += work - max(budget.products, 0)
     return best, spent
+
+
+def _cost(nodes: list[Any], root: int, ends: set[int], model: CostModel) -> float:
+    """Return what a node costs, the arguments of some functions left out."""
+    arguments = {c for i in ends for c in nodes[i][1:]}
+    seen = {root}
+    stack = [root]
+    while stack:
+        i = stack.pop()
+        if i in ends or nodes[i][0] in LEAVES:
+            continue
+        for c in nodes[i][1:]:
+            if c not in seen and (c not in arguments or nodes[c][0] in LEAVES):
+                seen.add(c)
+                stack.append(c)
+    return cost_of_nodes(nodes, seen, model)
 
 
 def _aligned(pool: ExprPool, inside: Interior) -> Interior:
@@ -258,9 +334,10 @@ class _Writer:
             more = self._taken_out(node[1])
             if more:
                 self.exponents[k] = 0
-                base, exponent = Expr(pool, node[1]), Expr(pool, node[2])
-                [new] = canonical([base ** (n * exponent + more)])
-                self.sums[new.id] = self.sums.get(new.id, 0) + 1
+                exponent = canonical_node(pool, "mul", (self.space.number(n), node[2])).id
+                exponent = canonical_node(pool, "add", (exponent, self.space.number(more))).id
+                new = canonical_node(pool, "pow", (node[1], exponent)).id
+                self.sums[new] = self.sums.get(new, 0) + 1
 
     def _taken_out(self, base: int) -> Exact:
         """Return the exponent of a base among the factors so far, and take it out."""

@@ -136,7 +136,7 @@ def _dense(p: Poly, q: Poly) -> int:
 def _bits(p: Poly) -> int:
     """Return about how long the coefficients are: of the first, middle and last."""
     count = len(p)
-    found = [p.coefficient(k) for k in {0, count // 2, count - 1} if k < count]
+    found = [p.coefficient(k) for k in {0, count // 2, count - 1} if 0 <= k < count]
     return max([int(c.p).bit_length() + int(c.q).bit_length() for c in found], default=0)
 
 

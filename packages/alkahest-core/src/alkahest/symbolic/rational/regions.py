@@ -13,9 +13,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from alkahest.expr.expression import Expr
 from alkahest.expr.pool import ExprPool
-from alkahest.symbolic.canonical import canonical, read_form
+from alkahest.symbolic.canonical import canonical_node, read_form, texts_of
 from alkahest.symbolic.exact import Exact, exact_of, normal
 from alkahest.symbolic.forms import Form, Product, Sum, Workspace, atom
 from alkahest.symbolic.ordering import sort_key
@@ -47,6 +46,7 @@ class Region:
     def __init__(self, pool: ExprPool, roots: Iterable[int], budget: Budget) -> None:
         self.pool = pool
         self.space = Workspace(pool, reuses=False)
+        self.space.texts = texts_of(pool)
         self.scales: dict[Generator, int] = {}
         self.monomials: dict[int, list[tuple[Generator, Exact]]] = {}  # of what is no arithmetic
         self.roots_of: dict[Generator, tuple[int, int]] = {}  # a root: the node of its radicand, its degree
@@ -215,8 +215,11 @@ class Region:
     def _exp(self, inside: dict[int, Exact]) -> int:
         """Return the node of the exponential of a sum of multiples of nodes."""
         pool = self.pool
-        terms: list[Expr] = [Expr(pool, node) * pool.number(c) for node, c in inside.items()]
-        return canonical([pool.apply("exp", sum(terms, pool.integer(0)))])[0].id
+        total = self.space.number(0)
+        for node, c in inside.items():
+            term = canonical_node(pool, "mul", (self.space.number(c), node))
+            total = canonical_node(pool, "add", (total, term.id)).id
+        return canonical_node(pool, "exp", (total,)).id
 
     def node(self, value: Quotient) -> int:
         """Return the node of a quotient: an expanded sum, or one sum over another with whole coefficients."""
