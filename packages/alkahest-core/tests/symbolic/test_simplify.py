@@ -12,6 +12,7 @@ from alkahest import (
     Identity,
     OpCost,
     OperandError,
+    PoolMismatchError,
     SizeCost,
     StabilityCost,
     assuming,
@@ -149,10 +150,29 @@ def test_what_has_no_value_stays_as_it_is_written(pool):
         assert simplify(expr).id == simplify(expr, rules=()).id
 
 
-@pytest.mark.parametrize("wrong", [{"rules": ["astrology"]}, {"rules": [3]}, {"cost": 3}])
+class Costs:
+    def __init__(self, value):
+        self.value = value
+
+    def node(self, op, args):
+        return self.value / 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"rules": ["astrology"]}, {"rules": [3]}, {"rules": 3}, {"cost": 3}, {"cost": SizeCost}]
+    + [{"cost": Costs(value)} for value in (-1.0, math.nan, math.inf, "a")],
+)
 def test_wrong_options(pool, wrong):
     with pytest.raises(ConfigError):
         simplify(pool.symbol("x") + sin(pool.symbol("x")), **wrong)
+
+
+def test_costs_of_unknown_targets_and_assumptions_of_other_pools(pool):
+    with pytest.raises(ConfigError):
+        OpCost("tpu")
+    with pytest.raises(PoolMismatchError):
+        simplify(pool.symbol("x"), assumptions=[ExprPool().symbol("x") > 0])
 
 
 def test_wrong_operands():

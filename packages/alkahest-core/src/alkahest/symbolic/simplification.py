@@ -3,10 +3,12 @@
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, overload
+from fractions import Fraction
+from typing import Any, Literal, cast, overload
 
-from alkahest.errors import ConfigError, OperandError
+from alkahest.errors import ConfigError, OperandError, PoolMismatchError
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import LEAVES
 from alkahest.expr.traversal import reachable
@@ -29,6 +31,8 @@ _AS_ACCURATE = frozenset({
 _ROUNDS = 4
 # Quotients are brought into lowest terms where identities about arithmetic are used.
 _RATIONAL = "arithmetic"
+_SUMS = frozenset({"add", "sub"})
+_PRODUCTS = frozenset({"mul", "neg", "pow"})
 
 
 @overload
@@ -144,10 +148,10 @@ class _Request:
         self.groups, self.own = ((), ()) if rules is None else _rules(rules)
         self.is_usual = rules is None
         self.cost = SizeCost() if cost is None else cost
-        self.conditions = (*conditions_now(), *assumptions)
+        self.conditions = conditions_now()
+        self.assumptions = tuple(assumptions)
         self.strict = strict
-        if not hasattr(self.cost, "node") and not hasattr(self.cost, "best"):
-            raise ConfigError(f"{cost!r} is no cost.", remedy="Pass SizeCost(), OpCost() or StabilityCost(domain).")
+        _check_cost(self.cost)
 
     def derive(self, expr: Any) -> Derivation:
         """Return the simplified expression and its derivation."""
@@ -167,11 +171,17 @@ class _Request:
         """Return expressions simplified together, and the steps."""
         if not exprs:
             return [], []
-        assumed = assumed_facts(self.conditions, exprs[0].pool) if self.conditions else None
+        pool = exprs[0].pool
+        conditions = (*self.conditions, *self.assumptions)
+        if any([isinstance(c, Expr) and c.pool is not pool for c in self.assumptions]):
+            raise PoolMismatchError(
+                "an assumption is an expression of another pool.", remedy="Build it in the pool of the expression."
+            )
+        assumed = assumed_facts(conditions, pool) if conditions else None
         now = canonical(exprs, assumed=assumed, strict=self.strict)
         steps = [Step("canonical form", b, a) for b, a in zip(exprs, now, strict=True) if a.id != b.id]
         if self.is_usual:
-            if _are_plain(now):
+            if _are_expanded(now):
                 return now, steps
             self.groups = _usual_groups()
         elif not self.groups and not self.own:
@@ -211,13 +221,17 @@ class _Request:
         return out
 
 
-def _are_plain(exprs: Sequence[Expr]) -> bool:
-    """Tell whether expressions are too small for any identity: a symbol, a number, or one of them times another."""
-    nodes = exprs[0].pool._nodes
-    if len(exprs) > 1:
-        return False
-    node = nodes[exprs[0].id]
-    return node[0] in LEAVES or (node[0] == "mul" and nodes[node[1]][0] in LEAVES and nodes[node[2]][0] in LEAVES)
+def _are_expanded(exprs: Sequence[Expr]) -> bool:
+    """Tell whether expressions are sums of products of powers: the canonical form leaves nothing to find in these."""
+    pool = exprs[0].pool
+    nodes = pool._nodes
+    for i in reachable(pool, [e.id for e in exprs]):
+        op = nodes[i][0]
+        if op in LEAVES or op in _SUMS:
+            continue
+        if op not in _PRODUCTS or any([nodes[c][0] in _SUMS for c in nodes[i][1:]]):
+            return False
+    return len(exprs) == 1
 
 
 def _has_undefined(exprs: Sequence[Expr]) -> bool:
@@ -233,9 +247,26 @@ def _usual_groups() -> tuple[str, ...]:
     return (*_USUAL, *dict.fromkeys([i.group for i in all_identities() if i.group not in GROUPS]))
 
 
+def _check_cost(cost: Any) -> None:
+    if hasattr(cost, "best"):
+        return
+    try:
+        trial = [cost.node("atom", ()), cost.node("sin", ("atom",)), cost.node("mul", (Fraction(2), "atom"))]
+        good = all([isinstance(c, int | float) and 0 <= c < math.inf for c in trial])
+    except Exception as error:
+        raise ConfigError(
+            f"{cost!r} is no cost: {type(error).__name__}: {error}.",
+            remedy="Pass SizeCost(), OpCost(), StabilityCost(domain), or an object whose `node` returns numbers.",
+        ) from error
+    if not good:
+        raise ConfigError(f"{cost!r} gives {trial} as costs.", remedy="Let `node` return finite numbers, 0 or more.")
+
+
 def _rules(rules: Rules) -> tuple[tuple[str, ...], tuple[Identity, ...]]:
     """Return the groups and the single identities that are asked for."""
-    asked: list[Any] = [rules] if isinstance(rules, str | Identity) else list(rules)
+    if not isinstance(rules, Iterable):
+        rules = [rules] if isinstance(rules, Identity) else [cast("Any", rules)]
+    asked: list[Any] = [rules] if isinstance(rules, str) else list(rules)
     groups = tuple([r for r in asked if isinstance(r, str)])
     own = tuple([r for r in asked if isinstance(r, Identity)])
     if len(groups) + len(own) != len(asked):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
+from alkahest.errors import ConfigError
 from alkahest.expr.expression import Expr
 from alkahest.expr.pool import LEAVES
 from alkahest.expr.traversal import reachable
@@ -86,6 +87,10 @@ class OpCost:
     """
 
     target: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.target not in _WEIGHTS:
+            raise ConfigError(f"{self.target!r} is no target of costs.", remedy=f"There are {', '.join(_WEIGHTS)}.")
 
     def node(self, op: str, args: Sequence[Argument]) -> float:
         """Return the cost of one node."""

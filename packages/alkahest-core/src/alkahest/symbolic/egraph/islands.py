@@ -373,10 +373,9 @@ def _operands(pool: ExprPool, root: int) -> set[int]:
     stack = [root]
     while stack:
         for c in nodes[stack.pop()][1:]:
-            op = nodes[c][0]
-            if op in family:
+            if nodes[c][0] in family:
                 stack.append(c)
-            elif op not in LEAVES:
+            elif nodes[c][0] not in LEAVES:
                 found.add(c)
     return found
 

@@ -149,19 +149,30 @@ class Pattern:
                 return Match(self.identity.name, {}, self._times(e, coef / wanted, left, binding))
         return None
 
-    def in_sum(self, e: Expression, terms: SumView) -> Match | None:
-        """Return how some terms of a sum may be written by this identity."""
+    def in_sum(self, e: Expression, terms: SumView) -> Iterator[Match]:
+        """Yield how some terms of a sum may be written by this identity; who takes a match removes its terms.
+
+        Each term is tried once as the first: what fails among more terms fails among fewer.
+        """
         parts = sorted(self.views.sum(self.left).items(), key=lambda part: (not part[0], part[0]))
+        for factors in list(terms):
+            found = self._from_term(e, terms, factors, parts) if factors in terms else None
+            if found is not None:
+                yield found
+
+    def _from_term(
+        self, e: Expression, terms: SumView, factors: Factors, parts: list[tuple[Factors, Fraction]]
+    ) -> Match | None:
         (first, wanted), *others = parts
-        for factors, coef in terms.items():
-            for binding, taken in self._taken(e, first, factors, {}):
-                beside = without(factors, taken)
-                if beside is None:
-                    continue
-                scale = coef / wanted
-                for bound, used in self._others(e, terms, others, beside, scale, binding, {factors: coef}):
-                    if self._holds(e, bound):
-                        return Match(self.identity.name, used, self._times(e, scale, beside, bound))
+        coef = terms[factors]
+        for binding, taken in self._taken(e, first, factors, {}):
+            beside = without(factors, taken)
+            if beside is None:
+                continue
+            scale = coef / wanted
+            for bound, used in self._others(e, terms, others, beside, scale, binding, {factors: coef}):
+                if self._holds(e, bound):
+                    return Match(self.identity.name, used, self._times(e, scale, beside, bound))
         return None
 
     def _times(self, e: Expression, coef: Fraction, factors: Factors, binding: Binding) -> int:

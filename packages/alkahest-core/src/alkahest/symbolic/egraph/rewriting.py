@@ -18,9 +18,8 @@ from alkahest.symbolic.egraph.views import PRODUCTS, SUMS, Make, Views
 from alkahest.symbolic.facts.analysis import Knowledge
 from alkahest.symbolic.rules.identity import Identity
 
-# How often one node may be written anew, and one sum.
+# How often one node may be written anew.
 _AGAIN = 8
-_IN_SUM = 10_000
 # Below so many nodes two ways to write a node are compared by themselves.
 _NEAR = 64
 
@@ -199,10 +198,9 @@ def _sum_written(e: Expression, i: int, patterns: Sequence[Pattern], strict: boo
     terms = dict(e.views.sum(i))
     others: list[int] = []
     for pattern in patterns:
-        for _ in range(0 if strict and pattern.widens else _IN_SUM):
-            found = pattern.in_sum(e, terms)
-            if found is None:
-                break
+        if strict and pattern.widens:
+            continue
+        for found in pattern.in_sum(e, terms):
             before = e.views.built_sum(found.used, [])
             steps.append(Step(found.identity, Expr(e.pool, before), Expr(e.pool, found.after)))
             others.append(found.after)

@@ -165,7 +165,7 @@ class Reader:
         for i in order:
             if self.nodes[i][0] not in LEAVES:
                 uses.update(self.nodes[i][1:])
-        self.whole = set() if merges_shared else {i for i in order if uses[i] > 1}
+        self.whole: set[int] = set() if merges_shared else {i for i in order if uses[i] > 1}
         self.values: dict[int, Value] = {}
         for i in order:
             self.values[i] = self._value(i, self.nodes[i])
