@@ -32,6 +32,7 @@ _ROUNDS = 4
 # Quotients are brought into lowest terms where identities about arithmetic are used.
 _RATIONAL = "arithmetic"
 _SUMS = frozenset({"add", "sub"})
+_NUMBERS = frozenset({"integer", "rational"})
 _PRODUCTS = frozenset({"mul", "neg", "pow"})
 
 
@@ -192,7 +193,7 @@ class _Request:
             before = now
             now = self._improved(now, assumed, steps)
             now = self._reduced(now, steps)
-            if now == before or all([a.id == b.id for a, b in zip(now, before, strict=True)]):
+            if all([a.id == b.id for a, b in zip(now, before, strict=True)]) or (self.is_usual and _are_expanded(now)):
                 break
         return now, steps
 
@@ -212,7 +213,8 @@ class _Request:
         from alkahest.symbolic.rational.factored import compact
         from alkahest.symbolic.rational.reducing import cancelled
 
-        out = [compact(cancelled(e), self.cost) for e in exprs]
+        out = [cancelled(e) for e in exprs]
+        out = [compact(e, self.cost) if _is_quotient(e) else e for e in out]
         if all([a.id == b.id for a, b in zip(out, exprs, strict=True)]):
             return exprs
         if cost_of(out, self.cost) > cost_of(exprs, self.cost):
@@ -232,6 +234,16 @@ def _are_expanded(exprs: Sequence[Expr]) -> bool:
         if op not in _PRODUCTS or any([nodes[c][0] in _SUMS for c in nodes[i][1:]]):
             return False
     return len(exprs) == 1
+
+
+def _is_quotient(expr: Expr) -> bool:
+    """Tell whether something is divided by what is no number, in an expression in canonical form."""
+    nodes = expr.pool._nodes
+    for i in reachable(expr.pool, [expr.id]):
+        node = nodes[i]
+        if (node[0] == "div" and nodes[node[2]][0] not in _NUMBERS) or node[0] == "pow":
+            return True
+    return False
 
 
 def _has_undefined(exprs: Sequence[Expr]) -> bool:
