@@ -51,7 +51,7 @@ def summary(found: Sequence[Row]) -> str:
     """Return the means in words."""
     lossy = [r for r in found if r.result.bits_before > LOSSY_BITS]
     worst = max((r.result.bits_after - r.result.bits_before for r in found), default=0.0)
-    lines = [f"{len(found)} formulas; at most {max((r.seconds for r in found), default=0.0):.1f} s each."]
+    lines = [f"All {len(found)} formulas: at most {max((r.seconds for r in found), default=0.0):.1f} s each."]
     if lossy:
         before = sum(r.result.bits_before for r in lossy) / len(lossy)
         after = sum(r.result.bits_after for r in lossy) / len(lossy)
