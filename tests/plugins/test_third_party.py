@@ -111,6 +111,7 @@ def test_every_plugin_is_listed_with_what_became_of_it(alkahest):
         "alkahest_emitters",
         "alkahest_lowerings",
         "alkahest_primitives",
+        "alkahest_rewrites",
     ]
     for name, (status, said) in STATUSES.items():
         assert found[name]["distribution"] == "alkahest-broken-example"
