@@ -21,7 +21,7 @@ def fold_constants(outputs: Sequence[Expr]) -> list[Expr]:
 
     >>> x = ExprPool().symbol("x")
     >>> fold_constants([x * (x.pool.rational(1, 3) + 2 ** x.pool.integer(5)), x + 2])
-    [x*97/3, x + 2]
+    [x*(97/3), x + 2]
     """
     outputs = list(outputs)
     if not outputs:

@@ -47,7 +47,8 @@ def has_none(nodes: list[Any], node: tuple[Any, ...]) -> bool:
 
     >>> from alkahest import ExprPool, log
     >>> pool = ExprPool()
-    >>> [has_none(pool._nodes, e.node) for e in (log(pool.integer(0)), log(pool.integer(2)), pool.integer(1) / 0)]
+    >>> some = log(pool.integer(0)), log(pool.integer(2)), pool.integer(1) / 0
+    >>> [has_none(pool._nodes, pool._nodes[e.id]) for e in some]
     [True, False, True]
     """
     if node[0] in LEAVES:
