@@ -202,3 +202,25 @@ def test_compiling_by_default_cancels_nothing(pool):
     f = compile_expr(x / x, [x])
     assert math.isnan(f([0.0]))
     assert f([3.0]) == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sin(x)^2*y + y*cos(x)^2 + exp(z)*exp(-x)",
+        "2*sin(x)*cos(x) + sin(y)*cos(z) + cos(y)*sin(z)",
+        "(x^2 - 1)/(x - 1) + 1/x + 1/y",
+        "log(x) + log(y) - log(x*y*z) + sqrt(z^2)",
+    ],
+)
+def test_what_was_built_first_does_not_matter(text):
+    found = set()
+    for names in ("xyz", "zyx", "yzx"):
+        for first in ((), ("cos(z)", "exp(-x)", "1/y"), ("1/y", "log(y)", "sin(x)", "x*y")):
+            pool = ExprPool()
+            for name in names:
+                pool.symbol(name)
+            for other in first:
+                parse(other, pool)
+            found.add(str(simplify(parse(text, pool))))
+    assert len(found) == 1
